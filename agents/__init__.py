@@ -1,0 +1,1 @@
+"""What a worker runs, one file an agent: which topic meets which function."""

@@ -1,0 +1,1 @@
+"""Leadstream: real-time lead intelligence on Kafka."""

@@ -1,0 +1,1 @@
+"""What is right or wrong without Kafka: pure functions over values, no I/O, no clock, no randomness."""

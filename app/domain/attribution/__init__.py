@@ -1,0 +1,1 @@
+"""Who earned the credit: goals, models, exact money."""

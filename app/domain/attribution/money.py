@@ -1,0 +1,59 @@
+"""Amounts of money as integer minor units, and their exact division."""
+
+import functools
+from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from fractions import Fraction
+
+from app.domain.attribution.currency import exponent
+
+LIMIT = Decimal(10) ** 12
+
+
+class BadAmountError(ValueError):
+    """A text that is no amount: not a decimal number, negative, or 10^12 and more."""
+
+
+@functools.lru_cache(maxsize=65_536)
+def to_minor(text: str, currency: str) -> int:
+    """Return the decimal `text` as minor units of `currency`, rounded half to even.
+
+    Raises BadAmountError unless 0 ≤ text < 10^12.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise BadAmountError(f"{text!r} is not a decimal number") from None
+    if not value.is_finite() or not 0 <= value < LIMIT:
+        raise BadAmountError(f"{text!r} is not an amount from 0 to below 10^12")
+    with localcontext() as context:
+        context.prec = 40
+        return int(value.scaleb(exponent(currency)).to_integral_value(ROUND_HALF_EVEN))
+
+
+def to_major(minor: int, currency: str) -> float:
+    """Return minor units as major ones: 1250 EUR → 12.5."""
+    return minor / float(10 ** exponent(currency))
+
+
+def convert(minor: int, currency: str, into: str, rate: float) -> int:
+    """Return minor units of `currency` as minor units of `into`, at `rate` (1 unit of currency in `into`)."""
+    scaled = Fraction(minor) * Fraction(str(rate)) * Fraction(10) ** (exponent(into) - exponent(currency))
+    return round(scaled)
+
+
+def split(total: int, weights: Sequence[float]) -> list[int]:
+    """Divide `total` minor units by `weights` (≥ 0, at least one above 0) by the largest remainder.
+
+    The parts sum to `total` exactly; of equal remainders the earlier gets the unit.
+    """
+    exact = [Fraction(weight) for weight in weights]
+    whole = sum(exact)
+    shares = [total * weight / whole for weight in exact]
+    parts = [int(share) for share in shares]
+    left = total - sum(parts)
+    # Weights are floats: remainders that differ by less than their rounding are a tie.
+    order = sorted(range(len(parts)), key=lambda i: (-round(float(shares[i] - parts[i]), 9), i))
+    for i in order[:left]:
+        parts[i] += 1
+    return parts

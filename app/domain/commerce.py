@@ -1,0 +1,98 @@
+"""Orders, refunds and the cart of a lead."""
+
+from fractions import Fraction
+from typing import Final
+
+from app.domain.attribution.currency import exponent
+from app.domain.facts import Fact
+from app.domain.state import CartLine, Core, OrderState, WaitingRefund
+
+WAIT_MS: Final = 30 * 86_400_000
+"""How long a refund waits for its order."""
+_CART_LINES: Final = 200
+CANCELLED: Final = "order_cancelled"
+
+
+def first_of_order(core: Core, fact: Fact) -> bool:
+    """Return whether this event is the one that its order counts by: the earliest so far with its order id."""
+    order = fact.order
+    assert order is not None
+    known = core.orders.get(order.order_id)
+    return known is None or fact.key < (known.at, known.event_id)
+
+
+def place_order(core: Core, fact: Fact, rules_currency: str) -> list[WaitingRefund]:
+    """Keep the order, with the refunds that waited for it. Returns the refunds that are in another currency."""
+    order = fact.order
+    assert order is not None
+    known = core.orders.get(order.order_id)
+    state = OrderState(fact.at, fact.id, order.minor or 0, order.currency, signals=fact.signals)
+    if known is not None:
+        state.refunds = known.refunds
+    core.orders[order.order_id] = state
+    waited = [told for told in core.waiting.pop(order.order_id, []) if fact.at - told.at < WAIT_MS]
+    return [told for told in waited if not _refund(state, told, rules_currency)]
+
+
+def refund(core: Core, fact: Fact, rules_currency: str) -> WaitingRefund | None:
+    """Apply a refund or cancellation, or let it wait for its order; returned if its currency is not the order's."""
+    order = fact.order
+    assert order is not None
+    told = WaitingRefund(
+        fact.at, order.refund_id, order.minor, order.currency, fact.kind == CANCELLED, fact.id, fact.origin
+    )
+    state = core.orders.get(order.order_id)
+    if state is not None:
+        return None if _refund(state, told, rules_currency) else told
+    queue = core.waiting.get(order.order_id, [])
+    if all(other.refund_id != told.refund_id for other in queue):
+        core.waiting[order.order_id] = [*queue, told]
+    return None
+
+
+def _refund(state: OrderState, told: WaitingRefund, rules_currency: str) -> bool:
+    minor = told.minor
+    if minor is not None:
+        if told.currency and told.currency != state.currency:
+            return False
+        if not told.currency:
+            minor = _rescaled(minor, rules_currency, state.currency)
+    state.refunds.setdefault(told.refund_id, minor)
+    return True
+
+
+def _rescaled(minor: int, currency: str, into: str) -> int:
+    """Return minor units read with one currency's exponent as those of another's: 12.50 is 1250 EUR and 12 JPY."""
+    shift = exponent(into) - exponent(currency)
+    return round(Fraction(minor) * Fraction(10) ** shift)
+
+
+def change_cart(core: Core, fact: Fact) -> None:
+    """Apply a cart event: products put in or taken out by quantity, a cart that was shown, or the end of it."""
+    if fact.kind == "order_completed":
+        core.cart = {}
+        return
+    if fact.kind == "cart_viewed":
+        if fact.products:
+            core.cart = {}
+            for product in fact.products:
+                _put(core, product.product_id, product.quantity, product.price, fact)
+        return
+    for product in fact.products:
+        if fact.kind == "cart_added":
+            _put(core, product.product_id, product.quantity, product.price, fact)
+        elif product.product_id in core.cart:
+            line = core.cart[product.product_id]
+            line.quantity -= product.quantity
+            if line.quantity <= 0:
+                del core.cart[product.product_id]
+
+
+def _put(core: Core, product_id: str, quantity: float, price: int, fact: Fact) -> None:
+    line = core.cart.get(product_id)
+    if line is None:
+        if len(core.cart) < _CART_LINES:
+            core.cart[product_id] = CartLine(quantity, price, fact.currency, fact.at)
+    else:
+        line.quantity += quantity
+        line.price, line.currency, line.at = price or line.price, fact.currency, fact.at

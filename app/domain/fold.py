@@ -1,0 +1,197 @@
+"""One fact applied to a lead's core: what adds up in any order, and what depends on order."""
+
+from bisect import insort
+from typing import Final
+
+import msgspec
+
+from app.domain import commerce, journey, tags
+from app.domain.event import NOT_THE_LEADS_DOING
+from app.domain.facts import Fact
+from app.domain.matching import passes
+from app.domain.reader import NOT_YET_APPLIED, Reader, is_dwell
+from app.domain.series import Rows
+from app.domain.signals import Amount, measured_units, occur, undo
+from app.domain.state import Core, Latest, WaitingRefund
+
+MAX_IDENTIFIERS: Final = 1_000
+MAX_TRAITS: Final = 100
+MAX_INTERESTS: Final = 100
+_NO_STEP: Final = NOT_THE_LEADS_DOING | NOT_YET_APPLIED | {"traits_changed"}
+_STEPS: Final = 10
+_CONTACT: Final = {"user": "user_id", "email": "email", "phone": "phone"}
+REFUND_KINDS: Final = frozenset({"order_refunded", "order_cancelled"})
+
+
+class Effects(msgspec.Struct):
+    """What applying a fact did that others have to look at."""
+
+    touched: bool = False
+    """A touch was made or changed."""
+    counts: bool = True
+    """False for a tagged event and for the later of two orders with one id: no goal is met by it."""
+    refused: list[WaitingRefund] = []
+    """Refunds in another currency than their order's."""
+
+
+def apply(core: Core, fact: Fact, reader: Reader, rows: Rows) -> Effects:
+    """Apply the next fact in order: the lead's clock moves to it."""
+    core.at, core.event_id = fact.key
+    effects = add_up(core, fact, reader, in_order=True)
+    core.last_seen = max(core.last_seen, fact.at)
+    if fact.mail is not None:
+        core.mails = [*tags.recent(core.mails, fact.at), tags.seen(fact)]
+    if fact.tagged:
+        return effects
+    if fact.visit:
+        effects.touched = journey.visit(core, fact, rows)
+        _on_page(core, fact, reader, effects)
+    elif fact.touch is not None:
+        journey.add_touch(core, journey.touch_from(fact), rows)
+        core.open_click = fact.kind == tags.CLICK
+        effects.touched = True
+    if fact.products:
+        product = fact.products[-1]
+        core.last_product = (product.product_id, product.name, product.category)
+    if fact.products or fact.kind == "order_completed":
+        commerce.change_cart(core, fact)
+    return effects
+
+
+def note_step(core: Core, fact: Fact) -> None:
+    """Remember what the lead did, after its conversions have been looked at."""
+    if fact.kind not in _NO_STEP and not fact.tagged:
+        core.recent_kinds = [*core.recent_kinds, fact.kind][-_STEPS:]
+
+
+def add_up(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> Effects:
+    """Apply what is the same in any order of arrival, however late: amounts, orders, traits, who it is."""
+    effects = Effects()
+    if not core.first_seen or fact.at < core.first_seen:
+        core.first_seen = fact.at
+    _know(core, fact)
+    if fact.blocks_mail:
+        core.mail_blocked = True
+    if fact.kind == "order_completed":
+        effects.counts = commerce.first_of_order(core, fact)
+        if effects.counts:
+            _take_back(core, fact, reader)
+            effects.refused = commerce.place_order(core, fact, reader.rules.currency)
+    elif fact.kind in REFUND_KINDS and fact.order is not None:
+        refused = commerce.refund(core, fact, reader.rules.currency)
+        effects.refused = [refused] if refused else []
+    if fact.tagged:
+        core.bot = True
+        # Money is money whoever clicked: an order counts, and converts, though its event is never scored.
+        effects.counts = effects.counts and fact.order is not None
+    elif effects.counts:
+        _occur(core, fact, reader, in_order=in_order)
+    return effects
+
+
+def _occur(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> None:
+    rules = reader.rules
+    for name, units in fact.signals:
+        signal = rules.signals.get(name)
+        if signal is None:
+            continue
+        amount = core.signals.get(name)
+        if amount is None:
+            amount = core.signals[name] = Amount()
+        if is_dwell(signal):
+            if in_order:
+                # Worth something only together with its page view; see `_on_page`.
+                amount.count += 1
+                amount.last = max(amount.last, fact.at)
+                continue
+            assert signal.points_per is not None
+            units = measured_units(signal.points_per, units)
+        occur(amount, signal, fact.at, units, fact.day)
+    for tracker_id in fact.trackers:
+        tracker = rules.trackers.get(tracker_id)
+        if tracker is not None:
+            times = core.trackers.setdefault(tracker_id, [])
+            insort(times, fact.at)
+            if len(times) > tracker.depth:
+                del times[0]
+    for category, names in fact.interests:
+        amounts = core.interests.get(category)
+        if amounts is None:
+            if len(core.interests) >= MAX_INTERESTS:
+                continue
+            amounts = core.interests[category] = {}
+        for name in names:
+            signal = rules.signals.get(name)
+            if signal is not None:
+                plain = msgspec.structs.replace(signal, once=False, max_per_day=None)
+                occur(amounts.setdefault(name, Amount()), plain, fact.at, 1.0, fact.day)
+
+
+def _take_back(core: Core, fact: Fact, reader: Reader) -> None:
+    """Undo what a later event with the same order id was worth: the earlier one counts."""
+    assert fact.order is not None
+    known = core.orders.get(fact.order.order_id)
+    if known is None:
+        return
+    for name, units in known.signals:
+        signal = reader.rules.signals.get(name)
+        if signal is not None and name in core.signals:
+            undo(core.signals[name], signal, known.at, units)
+    for tracker in fact.trackers:
+        times = core.trackers.get(tracker, [])
+        if known.at in times:
+            times.remove(known.at)
+
+
+def _know(core: Core, fact: Fact) -> None:
+    """Keep identifiers, traits and contact data: of each the newest by event time, then event id."""
+    for identifier in fact.ids:
+        if identifier not in core.identifiers and len(core.identifiers) < MAX_IDENTIFIERS:
+            core.identifiers = sorted([*core.identifiers, identifier])
+        field = _CONTACT.get(identifier.partition(":")[0])
+        if field is not None:
+            _newest(core.contact, field, identifier.partition(":")[2], fact)
+    if fact.locale:
+        _newest(core.contact, "locale", fact.locale, fact)
+    if fact.traits:
+        for name, value in fact.traits.items():
+            _newest(core.traits, name, value, fact)
+        while len(core.traits) > MAX_TRAITS:
+            del core.traits[min(core.traits, key=lambda n: (core.traits[n].at, core.traits[n].event_id, n))]
+        name = _name(fact)
+        if name:
+            _newest(core.contact, "name", name, fact)
+
+
+def _newest(values: dict[str, Latest], name: str, value: object, fact: Fact) -> None:
+    known = values.get(name)
+    if known is None or (known.at, known.event_id) <= fact.key:
+        values[name] = Latest(value, fact.at, fact.id)
+
+
+def _name(fact: Fact) -> str:
+    traits = fact.traits or {}
+
+    def text(*names: str) -> str:
+        return next((traits[name].strip() for name in names if isinstance(traits.get(name), str)), "")
+
+    return text("name") or f"{text('firstName', 'first_name')} {text('lastName', 'last_name')}".strip()
+
+
+def _on_page(core: Core, fact: Fact, reader: Reader, effects: Effects) -> None:
+    """Apply what depends on the page: its view, or the dwell told of it."""
+    tracked = bool(fact.path) and any(passes(c.path, fact.path) for c in reader.page_conditions)
+    if tracked:
+        journey.track_page(core, fact.path)
+    if fact.kind == "page_viewed":
+        journey.view_page(core, fact.path, fact.at)
+    elif fact.kind == "page_engaged":
+        view = journey.told_dwell(core, fact)
+        for name, value in fact.signals:
+            signal = reader.rules.signals.get(name)
+            if signal is not None and signal.points_per is not None and is_dwell(signal) and effects.counts:
+                units = journey.more_units(view, name, value, signal.points_per)
+                amount = core.signals[name]
+                count, last = amount.count, amount.last
+                occur(amount, signal, view.at, units, fact.day)
+                amount.count, amount.last = count, last

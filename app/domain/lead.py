@@ -1,0 +1,316 @@
+"""One lead: facts go in, time goes on, outputs come out. `insert` and `advance` are the whole program for it.
+
+In order, a fact is applied to the core and what follows is sent. A fact that comes late, within three days, brings back
+the copy of the core from before it and folds the facts since again, in silence; what differs then is sent once, at the
+lead's clock. What comes later than that only adds up.
+"""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from app.domain import fold, history, journey, message_ids, outputs, tags
+from app.domain.attribution import conversions as conv
+from app.domain.attribution.ledger import Ledger
+from app.domain.facts import Fact
+from app.domain.groups import Groups, apply, evaluate, groups_of, next_group_change
+from app.domain.reader import Reader
+from app.domain.rulebook import DAY_MS
+from app.domain.score import Board
+from app.domain.series import Rows
+from app.domain.state import Core, Extras, Hot, WaitingRefund
+
+WINDOW_MS: Final = 3 * DAY_MS
+PROFILE_REST_MS: Final = 5_000
+"""A score that moved sends a profile at most this often a lead."""
+HOT: Final = "h"
+EXTRAS: Final = "x"
+
+
+class Out(msgspec.Struct):
+    """One output of a lead."""
+
+    to: Literal["segments", "profiles", "conversions", "rejected"]
+    value: dict[str, Any]
+
+
+class Lead:
+    """The working copy of one lead's state: read from its rows, written back by `save`."""
+
+    def __init__(self, key: str, brand: str, lead_id: str, reader: Reader, rows: Rows, *, known: bool) -> None:
+        self.rows = rows
+        self.reader = reader
+        self.lead_id = lead_id
+        self.known = known
+        raw = rows.get(HOT)
+        self.is_new = raw is None
+        self.hot = Hot(key=key, brand=brand) if raw is None else msgspec.msgpack.decode(raw, type=Hot)
+        self.outputs: list[Out] = []
+        self.refused: list[WaitingRefund] = []
+        self.tagged = 0
+        """Events found to be a scanner's."""
+        self.late = 0
+        self._changed = False
+        self._silent = False
+        self._ledger = Ledger(self)
+
+    @property
+    def core(self) -> Core:
+        """What folding changes."""
+        return self.hot.core
+
+    # --- in -----------------------------------------------------------------------------------------------------------
+
+    def insert(self, fact: Fact) -> bool:
+        """Take a fact in; False when the lead has had its message already."""
+        if not message_ids.add(self.hot.ids, fact.id, fact.at, self.rows):
+            return False
+        self.hot.pending.append(fact)
+        return True
+
+    def advance(self, to: int | None) -> None:
+        """Fold what has been taken in, in order of (time, event id), and apply every timed change on the way.
+
+        With `to` (ms), facts later than it stay, and timed changes up to it are applied; without, all facts are folded.
+        """
+        ready = sorted((f for f in self.hot.pending if to is None or f.at <= to), key=lambda fact: fact.key)
+        if ready:
+            taken = {fact.id for fact in ready}
+            self.hot.pending = [fact for fact in self.hot.pending if fact.id not in taken]
+        late = [fact for fact in ready if fact.key < self.core.key]
+        if late:
+            self._catch_up(late)
+        for fact in ready[len(late) :]:
+            self._step(fact)
+        if to is not None and self.core.stage is not None:
+            self._run_to(to)
+
+    def finish(self) -> None:
+        """Send a profile if something in it calls for one."""
+        if self._wants_profile():
+            self._tell_profile(self.core.at)
+
+    def snapshot(self, at: int) -> None:
+        """Send a profile as of `at`."""
+        self._tell_profile(at)
+
+    def save(self) -> None:
+        """Write the hot row back."""
+        self.rows.put(HOT, msgspec.msgpack.encode(self.hot))
+
+    # --- in order -----------------------------------------------------------------------------------------------------
+
+    def _step(self, fact: Fact) -> None:
+        self._run_to(fact.at)
+        if fact.at // DAY_MS != self.core.day:
+            history.copy(self.hot, self.rows)
+            history.trim(self.hot, self.rows, fact.at - WINDOW_MS)
+        if fact.mail is not None:
+            fact = self._look_for_scanner(fact)
+        history.remember(self.hot, fact, self.rows)
+        before = self._score(fact.at) if fact.signals or fact.traits else None
+        self._live_through(fact)
+        if before is not None:
+            self.hot.told.score_moved += self._score(fact.at) - before
+        self._tell_change(self.core.at, self._cause(fact))
+
+    def _live_through(self, fact: Fact) -> None:
+        """Apply a fact, then the groups and conversions that come of it."""
+        core = self.core
+        effects = fold.apply(core, fact, self.reader, self.rows)
+        core.day = fact.at // DAY_MS
+        self._refuse(effects.refused)
+        if effects.touched and not self._silent:
+            self._ledger.recheck()
+        stage = core.stage
+        apply(core, evaluate(core, self.reader, core.at, self.known, groups_of(core)))
+        if effects.counts:
+            self._ledger.event(fact)
+        self._ledger.stage(stage, fact)
+        if fact.kind in fold.REFUND_KINDS and not self._silent:
+            self._ledger.refunded(fact)
+        elif fact.kind == "order_completed" and not self._silent:
+            self._ledger.waited(fact)
+        fold.note_step(core, fact)
+
+    def _run_to(self, until: int) -> None:
+        """Apply every timed change up to `until`."""
+        while self.core.stage is not None:
+            core = self.core
+            found = next_group_change(core, self.reader, self.known, core.at, until)
+            if found is None:
+                return
+            stage = core.stage
+            core.at, core.event_id = found[0], ""
+            apply(core, found[1])
+            self._ledger.stage(stage, None)
+            self._tell_change(core.at, {"kind": "timer"})
+
+    def _look_for_scanner(self, fact: Fact) -> Fact:
+        """Tag a click that is a scanner's; earlier ones that it gives away are tagged too, and their effects undone."""
+        mails = [*tags.recent(self.core.mails, fact.at), tags.seen(fact)]
+        found = tags.scanner_clicks(mails)
+        if fact.id in found and not fact.tagged:
+            fact = msgspec.structs.replace(fact, tagged=True)
+            self.tagged += 1
+        earlier = {mail.fact_id for mail in mails if mail.fact_id in found and not mail.tagged} - {fact.id}
+        if earlier:
+            first = min((mail.at, mail.fact_id) for mail in mails if mail.fact_id in earlier)
+            self._fold_again([], first, earlier)
+        return fact
+
+    # --- late ---------------------------------------------------------------------------------------------------------
+
+    def _catch_up(self, late: list[Fact]) -> None:
+        at = self.core.at
+        before = self._score(at)
+        oldest = max(at - WINDOW_MS, self.hot.sealed + 1)
+        within = [fact for fact in late if fact.at >= oldest]
+        self.late += len(late)
+        for fact in late[: len(late) - len(within)]:
+            self._add_late(fact)
+        if within:
+            self._fold_again(within, within[0].key, set())
+        apply(self.core, evaluate(self.core, self.reader, at, self.known, groups_of(self.core)))
+        self.hot.told.score_moved += self._score(at) - before
+        self._tell_change(at, self._cause(late[-1]))
+
+    def _fold_again(self, late: list[Fact], first: tuple[int, str], tagged: set[str]) -> None:
+        """Fold the facts from `first` on again, with the late ones in their places, and amend the conversions."""
+        hot = self.hot
+        old = hot.core
+        base, redo = history.rewind(hot, self.rows, first, late)
+        scanner = tagged | tags.scanner_clicks(
+            [*hot.core.mails, *(tags.seen(fact) for fact in redo if fact.mail is not None)]
+        )
+        self._silent = True
+        self._ledger.begin()
+        for index, fact in enumerate(redo):
+            if fact.id in scanner and not fact.tagged:
+                self.tagged += 1
+                redo[index] = fact = msgspec.structs.replace(fact, tagged=True)
+            self._run_to(fact.at)
+            if fact.at // DAY_MS != hot.core.day:
+                history.copy(hot, self.rows)
+            self._live_through(fact)
+        self._run_to(old.at)
+        self._silent = False
+        if hot.core.key < old.key:
+            hot.core.at, hot.core.event_id = old.key
+        history.rewrite(hot, self.rows, redo, old)
+        history.trim(hot, self.rows, hot.core.at - WINDOW_MS)
+        self._ledger.settle(base, late)
+
+    def _add_late(self, fact: Fact) -> None:
+        """Apply a fact that came too late to be folded in its place: to the core and to each copy of it."""
+        hot = self.hot
+        effects = fold.add_up(hot.core, fact, self.reader, in_order=False)
+        extras = self.extras()
+        span = None if fact.tagged else history.late_visit(hot.core, extras, fact, self.rows)
+        touch = None if fact.tagged else history.late_touch(extras, fact, joined=span is not None and not span.fresh)
+        history.apply_visit(hot.core, span, touch)
+        for core in history.each_copy(hot, self.rows):
+            fold.add_up(core, fact, self.reader, in_order=False)
+            history.apply_visit(core, span, touch)
+        self.rows.put(EXTRAS, msgspec.msgpack.encode(extras))
+        self._refuse(effects.refused)
+        if effects.counts:
+            self._ledger.late_event(fact)
+        if fact.kind in fold.REFUND_KINDS:
+            self._ledger.refunded(fact)
+
+    def extras(self) -> Extras:
+        """Return what came too late."""
+        raw = self.rows.get(EXTRAS)
+        return Extras() if raw is None else msgspec.msgpack.decode(raw, type=Extras)
+
+    def _refuse(self, refunds: list[WaitingRefund]) -> None:
+        for refund in refunds:
+            if refund.fact_id not in self.hot.refused:
+                self.hot.refused = [*self.hot.refused, refund.fact_id][-50:]
+                self.refused.append(refund)
+
+    def tell_conversion(self, record: dict[str, Any]) -> None:
+        """Send a conversion or a revision of one."""
+        self.outputs.append(Out("conversions", record))
+
+    # --- out ----------------------------------------------------------------------------------------------------------
+
+    def _score(self, at: int) -> float:
+        return Board(self.core, self.reader.rules, at).value("score")
+
+    def _cause(self, fact: Fact) -> dict[str, Any]:
+        cause: dict[str, Any] = {"kind": "event", "event_id": fact.id}
+        signals = self.reader.rules.signals
+        if fact.signals and not fact.tagged:
+            worth = {name: signals[name].points * units for name, units in fact.signals if name in signals}
+            if worth:
+                cause["signal"] = min(worth, key=lambda name: (-worth[name], name))
+        return cause
+
+    def _tell_change(self, at: int, cause: dict[str, Any]) -> None:
+        if self._silent:
+            return
+        told, core = self.hot.told, self.core
+        segments = sorted(core.segments)
+        if told.stage == core.stage and told.segments == segments:
+            return
+        self.outputs.append(
+            Out("segments", outputs.segment_change(self.hot, self.lead_id, self.reader, at, self.known, cause))
+        )
+        told.seq += 1
+        told.stage, told.segments = core.stage, segments
+        self._changed = True
+
+    def _wants_profile(self) -> bool:
+        core, told = self.core, self.hot.told
+        if core.stage is None:
+            return False
+        if self._changed or told.profile != self._profile_digest():
+            return True
+        if abs(told.score_moved) >= 1 and core.at - told.profile_at >= PROFILE_REST_MS:
+            return True
+        return self._cools_otherwise()
+
+    def _cools_otherwise(self) -> bool:
+        """Whether `cools_at` moved by more than a tenth of its distance."""
+        core, known = self.core, self.hot.told.cools_at
+        if known is None or known <= core.at:
+            return next_group_change(core, self.reader, self.known, core.at, None, stage_only=True) is not None
+        tenth = (known - core.at) // 10
+        if next_group_change(core, self.reader, self.known, core.at, known - tenth - 1, stage_only=True):
+            return True
+        return next_group_change(core, self.reader, self.known, core.at, known + tenth, stage_only=True) is None
+
+    def _profile_digest(self) -> str:
+        core = self.core
+        grade = Board(core, self.reader.rules, core.at).grade()
+        orders = sorted((name, order.counts) for name, order in core.orders.items())
+        return conv.digest(
+            grade,
+            orders,
+            core.identifiers,
+            outputs.contact(core),
+            core.mail_blocked,
+            outputs.touch_record(core.last_touch),
+        )
+
+    def _tell_profile(self, at: int) -> None:
+        core, told = self.core, self.hot.told
+        leaves = next_group_change(core, self.reader, self.known, at, None, stage_only=True)
+        told.seq += 1
+        told.profile_at = at
+        told.profile = self._profile_digest()
+        told.score_moved = 0.0
+        told.cools_at = leaves[0] if leaves else None
+        self.outputs.append(Out("profiles", self.last_profile()))
+        self._changed = False
+
+    def last_profile(self) -> dict[str, Any]:
+        """Return the profile that was sent last, from the state as it was left."""
+        told = self.hot.told
+        at = told.profile_at
+        changes = next_group_change(self.core, self.reader, self.known, at, None)
+        return outputs.profile(
+            self.hot, self.lead_id, self.reader, at, self.known, told.cools_at, changes[0] if changes else None
+        )

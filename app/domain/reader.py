@@ -1,0 +1,222 @@
+"""Events read with a brand's rules: which signals, trackers and goals an event matches, and what it is worth."""
+
+import functools
+import ipaddress
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from app.domain import fields
+from app.domain.attribution.money import BadAmountError, convert, to_major, to_minor
+from app.domain.channels import Classifier, Touchpoint
+from app.domain.event import KINDS, NOT_THE_LEADS_DOING, SESSION_KINDS, Event, Rejected
+from app.domain.facts import Fact, Order
+from app.domain.matching import matches
+from app.domain.rulebook import Goal, PageDurationIs, Pattern, Rules, Signal, conditions_of
+from app.domain.signals import measured_units
+
+NOT_YET_APPLIED: Final = frozenset({"alias", "consent_changed", "erase_requested"})
+"""Kinds that are counted, and change nothing about the lead until identities, consent and erasure are handled."""
+
+ANY_KINDS: Final = KINDS - NOT_THE_LEADS_DOING - NOT_YET_APPLIED
+ARRIVAL_KINDS: Final = SESSION_KINDS | {"custom"}
+PRODUCT_KINDS: Final = frozenset({"product_viewed", "cart_added", "cart_removed", "cart_viewed"})
+
+T = TypeVar("T")
+Index = dict[str, list[tuple[T, Pattern]]]
+
+
+def is_dwell(signal: Signal) -> bool:
+    """Whether a signal measures dwell: summed per page view before it is worth anything."""
+    per = signal.points_per
+    return per is not None and per.property == "duration" and signal.pattern.kind == "page_engaged"
+
+
+def _index(items: Iterable[tuple[T, Pattern]]) -> Index[T]:
+    index: Index[T] = {}
+    for item, pattern in items:
+        if pattern.kind == "any":
+            keys: Iterable[str] = sorted(ANY_KINDS)
+        elif pattern.kind == "visit":
+            keys = [*sorted(SESSION_KINDS), "visit:custom"]
+        else:
+            keys = [pattern.kind] if pattern.kind else ["name:" + pattern.name]
+        for key in keys:
+            index.setdefault(key, []).append((item, pattern))
+    return index
+
+
+def _matching(index: Index[T], event: Event, visit: bool, get: fields.Field) -> list[T]:
+    found = index.get(event.kind, [])
+    if event.kind == "custom":
+        found = found + index.get("name:" + event.name, [])
+        if visit:
+            found = found + index.get("visit:custom", [])
+    return [item for item, pattern in found if matches(pattern.where, get) and matches(pattern.also, get)]
+
+
+class Reader:
+    """One brand's rules, indexed by kind and name."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._classify = Classifier(rules).classify
+        self._zone = ZoneInfo(rules.timezone)
+        self._day: tuple[int, int] = (1, 0)
+        networks = [ipaddress.ip_network(text, strict=False) for text in rules.internal.ips]
+        self._internal_ip = _ip_test(networks) if networks else None
+        self._signals = _index((signal, signal.pattern) for signal in rules.signals.values())
+        self._trackers = _index((tracker, tracker.pattern) for tracker in rules.trackers.values())
+        self._goals = _index((goal, goal.pattern) for goal in rules.goals if goal.pattern is not None)
+        self.page_conditions = tuple(c for c in conditions_of(rules) if isinstance(c, PageDurationIs))
+        """What asks for time on pages."""
+        self._interests = frozenset(rules.interests.signals) if rules.interests else frozenset()
+
+    def read(self, event: Event, origin: bytes = b"") -> Fact | Rejected:
+        """Return what the event means, or why one of its amounts is bad; `origin` is kept with a refund."""
+        kind = event.kind
+        visit = kind in SESSION_KINDS or (kind == "custom" and event.says_where)
+        told = fields.Fields(
+            event, lambda: self._classify(event.arrival), self.rules.currency, lambda: self._amount(event)
+        )
+        signals = _matching(self._signals, event, visit, told.get)
+        try:
+            goals = tuple(self._goal_value(goal, event) for goal in _matching(self._goals, event, visit, told.get))
+            order = self._order(event)
+        except BadAmountError as error:
+            return Rejected("bad_amount", str(error))
+        touch, campaign_told, referrer = self._touch(event, told)
+        return Fact(
+            at=event.at,
+            id=event.id,
+            kind=kind,
+            day=self.day_start(event.at),
+            tagged=event.bot or self._internal(event),
+            visit=visit,
+            path=event.page.path,
+            says_where=event.says_where,
+            signals=tuple(self._worth(signal, told.get) for signal in signals),
+            trackers=tuple(tracker.id for tracker in _matching(self._trackers, event, visit, told.get)),
+            interests=self._interest_values(signals, told),
+            touch=touch,
+            told=campaign_told,
+            referrer=referrer,
+            dwell=fields.dwell_ms(event),
+            mail=fields.mail_of(event),
+            products=told.products() if kind in PRODUCT_KINDS else (),
+            currency=told.currency,
+            order=order,
+            traits=fields.kept_traits(event.traits) if event.traits else None,
+            ids=event.ids,
+            locale=event.locale,
+            goals=goals,
+            blocks_mail=fields.blocks_mail(event),
+            origin=origin if kind in ("order_refunded", "order_cancelled") else b"",
+        )
+
+    def day_start(self, at: int) -> int:
+        """Return the start of the day of `at` in the rules' time zone, UTC ms."""
+        start, end = self._day
+        if not start <= at < end:
+            midnight = datetime.fromtimestamp(at / 1000, self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            tomorrow = (midnight + timedelta(hours=36)).replace(hour=0)
+            start, end = (int(day.astimezone(UTC).timestamp() * 1000) for day in (midnight, tomorrow))
+            self._day = (start, end)
+        return start
+
+    def in_rules_currency(self, minor: int, currency: str, at: int) -> int | None:
+        """Return minor units of `currency` as minor units of the rules' currency; None if no rate is known.
+
+        The rate is the newest of that day or before; before the first rate, the first.
+        """
+        if currency == self.rules.currency:
+            return minor
+        rates = self.rules.rates.get(currency)
+        if not rates:
+            return None
+        day = datetime.fromtimestamp(at / 1000, self._zone).date().isoformat()
+        rate = next((rate for date, rate in reversed(rates) if date <= day), rates[0][1])
+        return convert(minor, currency, self.rules.currency, rate)
+
+    def _amount(self, event: Event) -> float | None:
+        """Return the event's amount in major units of the rules' currency; None when it has none that is known."""
+        if event.amount is None:
+            return None
+        currency = event.currency or self.rules.currency
+        try:
+            minor = self.in_rules_currency(to_minor(event.amount, currency), currency, event.at)
+        except BadAmountError:
+            return None
+        return None if minor is None else to_major(minor, self.rules.currency)
+
+    def _worth(self, signal: Signal, get: fields.Field) -> tuple[str, float]:
+        if signal.points_per is None:
+            return signal.name, 1.0
+        value = max(fields.number_of(get(signal.points_per.property)) or 0.0, 0.0)
+        return signal.name, value if is_dwell(signal) else measured_units(signal.points_per, value)
+
+    def _goal_value(self, goal: Goal, event: Event) -> tuple[str, int, str]:
+        if goal.value in ("order", "amount"):
+            currency = event.currency or self.rules.currency
+            return goal.name, to_minor(event.amount or "0", currency), currency
+        return goal.name, to_minor(goal.value, self.rules.currency), self.rules.currency
+
+    def _order(self, event: Event) -> Order | None:
+        if event.kind not in ("order_completed", "order_refunded", "order_cancelled"):
+            return None
+        order_id = fields.first_text(event.properties, "order_id", "orderId")
+        if event.kind == "order_completed":
+            currency = event.currency or self.rules.currency
+            return Order(order_id or event.id, to_minor(event.amount or "0", currency), currency)
+        if not order_id:
+            return None
+        refund_id = fields.first_text(event.properties, "refund_id", "refundId") or event.id
+        if event.kind == "order_cancelled" or event.amount is None:
+            return Order(order_id, None, event.currency or "", refund_id)
+        minor = to_minor(event.amount, event.currency or self.rules.currency)
+        return Order(order_id, minor, event.currency or "", refund_id)
+
+    def _touch(self, event: Event, told: fields.Fields) -> tuple[Touchpoint | None, bool, str]:
+        """Return the touch that the event may make, whether a campaign or click id told it, and its referrer."""
+        if event.kind == "conversation":
+            return Touchpoint(channel="Conversation", source=fields.conversation_medium(event)), False, ""
+        if event.kind == "email_clicked":
+            arrival = msgspec.structs.replace(
+                event.arrival,
+                medium=event.arrival.medium or "email",
+                campaign=event.arrival.campaign or fields.mail_campaign(event),
+            )
+            return self._classify(arrival).touchpoint, True, ""
+        if event.kind in ARRIVAL_KINDS and event.says_where:
+            return told.arrival.touchpoint, told.arrival.told, told.arrival.external_referrer
+        return None, False, ""
+
+    def _interest_values(self, signals: list[Signal], told: fields.Fields) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        names = tuple(signal.name for signal in signals if signal.name in self._interests)
+        if not names or self.rules.interests is None:
+            return ()
+        return tuple((value, names) for value in told.values(self.rules.interests.by))
+
+    def _internal(self, event: Event) -> bool:
+        internal = self.rules.internal
+        for identifier in event.ids:
+            if identifier.startswith("email:"):
+                address = identifier[6:]
+                if address in internal.emails or address.rpartition("@")[2] in internal.email_domains:
+                    return True
+        return bool(self._internal_ip and event.ip and self._internal_ip(event.ip))
+
+
+def _ip_test(networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> Callable[[str], bool]:
+    @functools.lru_cache(maxsize=16_384)
+    def internal(text: str) -> bool:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return any(address in network for network in networks)
+
+    return internal

@@ -1,0 +1,133 @@
+"""A lane's changelog: taking it over, appending to it, and noticing who else did. The local rows follow it."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from app.engine.kafka import Log, Logged, Reader, Row
+from app.engine.protocol import (
+    EPOCH_KEY,
+    FencedError,
+    ForeignLogError,
+    LogError,
+    StaleKeys,
+    Stamp,
+    decode_meta,
+    size_of,
+    stamp_of,
+)
+from app.engine.store import PartitionRows
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TRIES: Final = 20
+"""How often a take-over starts over when others keep appending."""
+
+
+class Changelog:
+    """One partition of a changelog and the local rows made from it.
+
+    `wiped` empties the local rows, for when the changelog is not the one they were made from.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        partition: int,
+        appends: Log,
+        rows: PartitionRows,
+        wiped: Callable[[], PartitionRows],
+    ) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._partition = partition
+        self._appends = appends
+        self._wiped = wiped
+        self._end = 0
+        self.rows = rows
+
+    async def take_over(self) -> int:
+        """Read to the end, mark a new epoch there, make sure nothing came between; return the epoch.
+
+        Raises:
+            LogError: others keep appending, or the changelog shrank.
+        """
+        try:
+            return await self._take_over()
+        except ForeignLogError as error:
+            log.warning("%s; its local copy is dropped and rebuilt", error)
+            self.rows = self._wiped()
+            return await self._take_over()
+
+    async def _take_over(self) -> int:
+        stale = StaleKeys(self.rows.stamp)
+        async with Reader(self._settings, self._topic, self._partition) as reader:
+            await reader.seek(self.rows.next_offset)
+            for _ in range(TRIES):
+                while (records := await reader.next()) is not None:
+                    self._apply(records, stale)
+                end = await reader.position()
+                epoch = self.rows.epoch + 1
+                stamp = Stamp(epoch, decode_meta(self.rows.meta).step)
+                marker: tuple[bytes, bytes | None] = (EPOCH_KEY, b"%d" % epoch)
+                base = await self._appends.append(self._topic, self._partition, [(*marker, stamp.headers())])
+                if base < end:
+                    raise ForeignLogError(f"{self._topic}/{self._partition} shrank from {end} to {base}")
+                if base == end:
+                    self.rows.write([marker], base, stamp)
+                    self._end = base + 1
+                    await self._write_again(stale.keys, stamp)
+                    return epoch
+        raise LogError(f"{self._topic}/{self._partition}: others kept appending during {TRIES} take-overs")
+
+    async def append(self, rows: list[tuple[bytes, bytes | None]], stamp: Stamp) -> None:
+        """Append a step's rows as one batch, then write them locally.
+
+        Raises:
+            FencedError: a newer owner has the partition; nothing was written locally.
+        """
+        headers = stamp.headers()
+        stale = await self._append([(key, value, headers) for key, value in rows], stamp)
+        self.rows.write(rows, self._end - 1, stamp)
+        await self._write_again(stale - {key for key, _ in rows}, stamp)
+
+    async def _append(self, rows: list[Row], stamp: Stamp) -> set[bytes]:
+        """Append; return the keys of stale records that came between, to be written again."""
+        base = await self._appends.append(self._topic, self._partition, rows)
+        expected, self._end = self._end, base + len(rows)
+        if base < expected:
+            raise LogError(f"{self._topic}/{self._partition} shrank from {expected} to {base}")
+        return set() if base == expected else await self._between(expected, base, stamp)
+
+    async def _between(self, start: int, end: int, stamp: Stamp) -> set[bytes]:
+        stale: set[bytes] = set()
+        async with Reader(self._settings, self._topic, self._partition) as reader:
+            await reader.seek(start)
+            while (records := await reader.next(up_to=end)) is not None:
+                for record in records:
+                    other = stamp_of(record.headers)
+                    if other.epoch > stamp.epoch:
+                        raise FencedError(
+                            f"{self._topic}/{self._partition}: epoch {other.epoch} owns it, not {stamp.epoch}"
+                        )
+                    if other != stamp:  # an equal stamp is this very batch, repeated by the producer
+                        stale.add(record.key)
+        log.warning("%s/%d: %d stale rows of others at %d", self._topic, self._partition, len(stale), start)
+        return stale
+
+    async def _write_again(self, keys: Iterable[bytes], stamp: Stamp) -> None:
+        """Append the present rows of the keys, so that compaction does not keep a stale one."""
+        left = list(keys)
+        while left:
+            batch: list[tuple[bytes, bytes | None]] = []
+            while left and size_of(batch) < self._settings.step_bytes // 2:
+                key = left.pop()
+                batch.append((key, self.rows.get(key)))
+            left += await self._append([(key, value, stamp.headers()) for key, value in batch], stamp)
+            self.rows.write([], self._end - 1, stamp)
+
+    def _apply(self, records: list[Logged], stale: StaleKeys) -> None:
+        rows = [(r.key, r.value) for r in records if stale.accept(r.key, stamp_of(r.headers))]
+        self.rows.write(rows, records[-1].offset, stale.highest)

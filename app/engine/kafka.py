@@ -1,0 +1,173 @@
+"""Kafka as lanes need it: a whole batch appended, a partition read from here to there. aiokafka's Any ends here."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from app.engine.protocol import ForeignLogError, Headers, LogError
+from app.settings import MIB, Settings
+
+Row = tuple[bytes | None, bytes | None, Headers]
+"""Key, value and headers of a record to append."""
+
+OUTPUT_BATCH_BYTES: Final = 900 * 1024
+"""Outputs are sent in batches below the 1 MiB that a topic admits by default; a larger record goes alone."""
+
+
+class Logged(msgspec.Struct, frozen=True, gc=False):
+    """A record of the changelog."""
+
+    offset: int
+    key: bytes
+    value: bytes | None
+    headers: Headers
+
+
+class Log:
+    """Appends for all lanes of a worker: steps over one connection, outputs over another, so that they overlap."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._timeout_s = settings.request_timeout_ms / 1000
+        self._steps: Any = None
+        self._outputs: Any = None
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings
+        common: dict[str, Any] = {
+            "bootstrap_servers": list(settings.brokers),
+            "acks": "all",
+            "compression_type": "lz4",
+            "linger_ms": 0,
+            "request_timeout_ms": settings.request_timeout_ms,
+        }
+        self._steps = AIOKafkaProducer(**common, max_batch_size=settings.largest_batch_bytes)
+        self._outputs = AIOKafkaProducer(**common, max_batch_size=settings.largest_batch_bytes)
+        await self._steps.start()
+        await self._outputs.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for producer in (self._outputs, self._steps):
+            if producer is not None:
+                await producer.stop()
+
+    async def append(self, topic: str, partition: int, rows: Sequence[Row]) -> int:
+        """Append the rows as one record batch, all or nothing; return its base offset when it is acknowledged.
+
+        Raises:
+            LogError: the rows do not fit one batch.
+            KafkaError, TimeoutError: it is unknown whether they were appended.
+        """
+        future = await self._submit(self._steps, topic, partition, rows)
+        async with asyncio.timeout(self._timeout_s):
+            return int((await future).offset)
+
+    async def send(self, topic: str, partition: int, rows: Sequence[Row]) -> None:
+        """Append the rows in order, in as many batches as it takes, and return when all are acknowledged.
+
+        Raises:
+            LogError: a single record is too large.
+            KafkaError, TimeoutError: some may not have been appended.
+        """
+        futures = []
+        start = size = 0
+        for at, (key, value, _) in enumerate(rows):
+            weight = len(key or b"") + len(value or b"") + 128
+            if size and size + weight > OUTPUT_BATCH_BYTES:
+                futures.append(await self._submit(self._outputs, topic, partition, rows[start:at]))
+                start, size = at, 0
+            size += weight
+        futures.append(await self._submit(self._outputs, topic, partition, rows[start:]))
+        async with asyncio.timeout(self._timeout_s):
+            for future in futures:
+                await future
+
+    async def _submit(self, producer: Any, topic: str, partition: int, rows: Sequence[Row]) -> Any:
+        batch = producer.create_batch()
+        for key, value, headers in rows:
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                raise LogError(f"{topic}/{partition}: {len(rows)} records do not fit one batch")
+        batch.close()
+        async with asyncio.timeout(self._timeout_s):
+            return await producer.send_batch(batch, topic, partition=partition)
+
+
+class Reader:
+    """Reads one partition of a log outside any group; used at take-over and when an append landed unexpectedly."""
+
+    def __init__(self, settings: Settings, topic: str, partition: int) -> None:
+        self._timeout_s = settings.request_timeout_ms / 1000
+        self._at = TopicPartition(topic, partition)
+        self._consumer: Any = AIOKafkaConsumer(
+            bootstrap_servers=list(settings.brokers),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=20,
+            max_partition_fetch_bytes=8 * MIB,
+            request_timeout_ms=settings.request_timeout_ms,
+        )
+
+    async def __aenter__(self) -> Self:
+        async with asyncio.timeout(self._timeout_s):
+            await self._consumer.start()
+        self._consumer.assign([self._at])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def seek(self, offset: int) -> None:
+        """Read from `offset` on, or from the log's first record if it begins later."""
+        if offset <= 0:
+            async with asyncio.timeout(self._timeout_s):
+                await self._consumer.seek_to_beginning(self._at)
+        else:
+            self._consumer.seek(self._at, offset)
+
+    async def position(self) -> int:
+        """Return the offset of the next record."""
+        async with asyncio.timeout(self._timeout_s):
+            return int(await self._consumer.position(self._at))
+
+    async def next(self, up_to: int | None = None) -> list[Logged] | None:
+        """Return the next records, None at the end: at `up_to`, or at the high watermark that a fetch reported.
+
+        Raises:
+            ForeignLogError: the log ends, or begins, elsewhere than where it is to be read.
+            TimeoutError: the broker sent nothing for the request time-out.
+        """
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        while True:
+            position = await self.position()
+            if up_to is not None and position >= up_to:
+                return None
+            try:
+                fetched = await self._consumer.getmany(self._at, timeout_ms=20)
+            except OffsetOutOfRangeError as error:
+                raise ForeignLogError(f"{self._at.topic}/{self._at.partition} has no offset {position}") from error
+            records = [
+                Logged(record.offset, record.key, record.value, record.headers)
+                for record in fetched.get(self._at, ())
+                if up_to is None or record.offset < up_to
+            ]
+            if records:
+                return records
+            # The high watermark of a fetch is right on every broker; ListOffsets is not (docs/decisions/0001).
+            end = self._consumer.highwater(self._at)
+            if end is not None and up_to is None:
+                if position > end:
+                    raise ForeignLogError(f"{self._at.topic}/{self._at.partition} ends at {end}, before {position}")
+                if position == end:
+                    return None
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(f"{self._at.topic}/{self._at.partition}: nothing to read at {position}")

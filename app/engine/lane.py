@@ -1,0 +1,325 @@
+"""One lane: it owns one partition of a table and takes step after step, each of them all or nothing."""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter, defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from app.engine.changelog import Changelog
+from app.engine.kafka import Log, Row
+from app.engine.partition import partition_of
+from app.engine.program import Output, Program, Record, Step
+from app.engine.protocol import (
+    META_KEY,
+    LogError,
+    Meta,
+    Sent,
+    applies,
+    decode_meta,
+    encode_meta,
+    lane_headers,
+    sender_of,
+    size_of,
+)
+from app.engine.store import PartitionRows
+
+log = logging.getLogger(__name__)
+
+WALL_CLOCK_DELAY_MS: Final = 1_000
+"""How far the lane's clock stays behind the wall clock when nothing is left to read."""
+
+
+class Chunk(msgspec.Struct):
+    """Records that were fetched together from one partition of one topic."""
+
+    topic: str
+    partition: int
+    start: int
+    """Offset from which they were read: what lies between it and the first record is no record."""
+    records: Sequence[Any]
+    """aiokafka's ConsumerRecords, in order of offset."""
+    done: Callable[[], None]
+    """Tells Faust that the chunk is processed."""
+
+
+class LaneSpec(msgspec.Struct, frozen=True):
+    """What all lanes of an agent have in common."""
+
+    app_id: str
+    name: str
+    topics: tuple[str, ...]
+    channels: frozenset[str]
+    """Those of the topics that lanes write: repeats are dropped there, a gap is a fault."""
+    partitions: int
+    step_records: int
+    step_bytes: int
+    idle_leads: int
+    idle_s: float
+
+    def lane_name(self, partition: int) -> str:
+        """Return the name a lane goes by in headers."""
+        return f"{self.app_id}/{self.name}/{partition}"
+
+
+class _Plan(msgspec.Struct):
+    step: Step
+    meta: Meta
+    rows: list[tuple[bytes, bytes | None]]
+    sends: dict[tuple[str, int], list[Row]]
+
+
+class Lane:
+    """Runs a program over one partition's inputs (docs/decisions/0002 has the order of things and why)."""
+
+    def __init__(
+        self,
+        spec: LaneSpec,
+        partition: int,
+        program: Program,
+        changelog: Changelog,
+        outputs: Log,
+        highwater: Callable[[str], int | None],
+        wall_ms: Callable[[], int],
+        changed: Callable[[], None],
+    ) -> None:
+        self.spec = spec
+        self.partition = partition
+        self.name = spec.lane_name(partition)
+        self.program = program
+        self.counts: Counter[str] = Counter()
+        """What the program's steps counted since this lane was opened."""
+        self.meta = Meta()
+        self.resting = False
+        """No records wait and `idle` had nothing to do."""
+        self.idle_event = asyncio.Event()
+        """Set while the lane rests."""
+        self._changelog = changelog
+        self._outputs = outputs
+        self._highwater = highwater
+        self._wall_ms = wall_ms
+        self._changed = changed
+        self._epoch = 0
+        self._clock: int | None = None
+        self._read_to: dict[str, int] = {}
+        self._waiting: deque[Chunk] = deque()
+        self._waiting_records = 0
+        self._work = asyncio.Event()
+        self._closing = False
+
+    # --- seen from outside
+
+    @property
+    def next_offsets(self) -> dict[str, int]:
+        """Next offset of each input topic, as of the last durable step."""
+        return self.meta.next
+
+    @property
+    def rows(self) -> PartitionRows:
+        """The lane's rows."""
+        return self._changelog.rows
+
+    @property
+    def full(self) -> bool:
+        """Whether enough records wait."""
+        return self._waiting_records >= 2 * self.spec.step_records
+
+    def offer(self, chunk: Chunk) -> None:
+        """Take a chunk to be processed; chunks of a topic come in order."""
+        self._waiting.append(chunk)
+        self._waiting_records += len(chunk.records)
+        self._wake()
+
+    def close(self) -> None:
+        """Stop after the current step; what waits is dropped and will be read again."""
+        self._closing = True
+        self._wake()
+
+    # --- life
+
+    async def open(self, earliest: Callable[[], Awaitable[dict[str, int]]]) -> dict[str, int]:
+        """Take the partition over and return the offset to read each topic from.
+
+        The changelog is read to its end and marked (rule 3), then what the last step may not have sent is sent again.
+
+        Raises:
+            LogError, KafkaError, TimeoutError: the changelog or the broker is not usable.
+        """
+        self._epoch = await self._changelog.take_over()
+        self.meta = decode_meta(self.rows.meta)
+        self.program.opened(self.rows)
+        await self._send(self._stored_outbox())
+        first = await earliest()
+        starts = {topic: max(self.meta.next.get(topic, 0), first.get(topic, 0)) for topic in self.spec.topics}
+        self.meta = msgspec.structs.replace(self.meta, next=starts, outbox=[])
+        return starts
+
+    async def run(self) -> None:
+        """Process what is offered until closed."""
+        while not self._closing:
+            if self._waiting:
+                await self._process(self._gather())
+            elif not await self._idle():
+                await self._rest()
+
+    def _gather(self) -> list[Chunk]:
+        """Take chunks that wait, as many as one step may have, topic after topic."""
+        by_topic: dict[str, list[Chunk]] = {}
+        taken = 0
+        while self._waiting and (not taken or taken + len(self._waiting[0].records) <= self.spec.step_records):
+            chunk = self._waiting.popleft()
+            by_topic.setdefault(chunk.topic, []).append(chunk)
+            taken += len(chunk.records)
+        self._waiting_records -= taken
+        return [chunk for chunks in by_topic.values() for chunk in chunks]
+
+    async def _process(self, chunks: list[Chunk]) -> None:
+        reached = dict(self.meta.next)
+        for chunk in chunks:
+            if chunk.start > reached[chunk.topic]:
+                raise LogError(
+                    f"{chunk.topic}/{chunk.partition}: the next records start at {chunk.start}, "
+                    f"those from {reached[chunk.topic]} on never came"
+                )
+            reached[chunk.topic] = max(reached[chunk.topic], chunk.records[-1].offset + 1)
+        await self._step_over([record for chunk in chunks for record in chunk.records])
+        for chunk in chunks:
+            chunk.done()
+        self._changed()
+
+    async def _step_over(self, records: list[Any]) -> None:
+        fresh, following, got = self._sift(records)
+        if following == self.meta.next:
+            return
+        step = self.program.step(fresh, self.rows) if fresh else Step()
+        plan = self._plan(step, following, got)
+        if size_of(plan.rows) > self.spec.step_bytes and len(records) > 1:
+            half = len(records) // 2
+            self.counts["steps_halved"] += 1
+            await self._step_over(records[:half])
+            await self._step_over(records[half:])
+            return
+        await self._take(plan)
+
+    def _sift(self, records: list[Any]) -> tuple[list[Record], dict[str, int], dict[str, int]]:
+        """Return the records that are new, and the offsets and channel positions after them."""
+        following, got = dict(self.meta.next), self.meta.got
+        ours = f"{self.spec.app_id}/"
+        fresh: list[Record] = []
+        for record in records:
+            topic, offset = record.topic, record.offset
+            if offset < following[topic]:
+                continue
+            following[topic] = offset + 1
+            if topic in self.spec.channels and record.headers:
+                sender = sender_of(record.headers)
+                if sender is not None:
+                    if not sender[0].startswith(ours):
+                        continue
+                    if got is self.meta.got:
+                        got = dict(got)
+                    if not applies(got, topic, *sender):
+                        continue
+            fresh.append(Record(topic, record.partition, offset, record.timestamp, record.key, record.value))
+        if records:
+            self._read_to.update({record.topic: record.timestamp for record in records})
+        return fresh, following, got
+
+    async def _idle(self) -> bool:
+        """Do work that is due without input; return whether there was any."""
+        most = self.spec.idle_leads
+        clock = self._clock_ms()
+        while (step := self.program.idle(self.rows, clock, most)) is not None:
+            plan = self._plan(step, self.meta.next, self.meta.got)
+            if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
+                await self._take(plan)
+                self._changed()
+                return True
+            most = most // 2
+            self.counts["steps_halved"] += 1
+        return False
+
+    async def _rest(self) -> None:
+        if not self.resting:
+            self.resting = True
+            self.idle_event.set()
+            self._changed()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.spec.idle_s):
+                await self._work.wait()
+        self._work.clear()
+
+    def _wake(self) -> None:
+        self.resting = False
+        self.idle_event.clear()
+        self._work.set()
+
+    # --- a step
+
+    def _plan(self, step: Step, following: dict[str, int], got: dict[str, int]) -> _Plan:
+        sent = dict(self.meta.sent)
+        outbox: list[Sent] = []
+        sends: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        for output in step.outputs:
+            partition = self._destination(output)
+            channel = f"{output.topic}/{partition}"
+            seq = sent[channel] = sent.get(channel, 0) + 1
+            if output.ref is None:
+                outbox.append(Sent(output.topic, partition, seq, output.key, output.value))
+            else:
+                outbox.append(Sent(output.topic, partition, seq, ref=output.ref))
+            headers = lane_headers(self.name, self._epoch, seq)
+            sends[output.topic, partition].append((output.key, output.value, headers))
+        meta = Meta(self._epoch, self.meta.step + 1, following, sent, got, outbox)
+        for key in step.rows:
+            if key[:1] in (b"", b"\x00"):
+                raise ValueError(f"row key {key!r}: empty keys and those that start with a zero byte are the engine's")
+        return _Plan(step, meta, [*step.rows.items(), (META_KEY, encode_meta(meta))], sends)
+
+    def _destination(self, output: Output) -> int:
+        if output.partition is not None:
+            return output.partition
+        return self.partition if output.key is None else partition_of(output.key, self.spec.partitions)
+
+    async def _take(self, plan: _Plan) -> None:
+        self.resting = False
+        self.idle_event.clear()
+        await self._changelog.append(plan.rows, plan.meta.stamp)
+        self.meta = msgspec.structs.replace(plan.meta, outbox=[])
+        self.counts.update(plan.step.counts)
+        if plan.step.commit is not None:
+            plan.step.commit()
+        await self._send(plan.sends)
+
+    async def _send(self, sends: dict[tuple[str, int], list[Row]]) -> None:
+        if sends:
+            await asyncio.gather(*(self._outputs.send(*to, rows) for to, rows in sends.items()))
+
+    def _stored_outbox(self) -> dict[tuple[str, int], list[Row]]:
+        """Return what the last step sent, as it sent it: the same content under the same headers."""
+        sends: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        for sent in self.meta.outbox:
+            key, value = sent.key, sent.value
+            if sent.ref is not None:
+                output = self.program.render(sent.ref, self.rows)
+                key, value = output.key, output.value
+            headers = lane_headers(self.name, self.meta.epoch, sent.seq)
+            sends[sent.topic, sent.partition].append((key, value, headers))
+        return sends
+
+    def _clock_ms(self) -> int | None:
+        """Return the lane's clock the wall clock less 1 s when all is read, else how far the laggards are."""
+        lagging: list[int | None] = []
+        for topic in self.spec.topics:
+            end = self._highwater(topic)
+            if end is None or self.meta.next[topic] < end:
+                lagging.append(self._read_to.get(topic))
+        known = [at for at in lagging if at is not None]
+        if len(known) < len(lagging):
+            return self._clock
+        now = min(known) if known else self._wall_ms() - WALL_CLOCK_DELAY_MS
+        self._clock = now if self._clock is None else max(self._clock, now)
+        return self._clock

@@ -1,0 +1,180 @@
+"""The `batched://` transport: Faust's aiokafka transport, except that a stream item is a chunk of records."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+NOWHERE: Final = TP("", -1)
+"""Polled for when no lane wants records, so that the group does not take this worker for dead."""
+CROWDED_POLL_S: Final = 0.02
+"""How long a poll lasts while some lane is full: it may have room again at any moment."""
+
+
+class Intake(Protocol):
+    """Who takes chunks; set on the app as `intake`."""
+
+    def takes(self, topic: str) -> bool:
+        """Whether the topic is read in chunks."""
+        ...
+
+    def wants(self, tp: TP) -> bool:
+        """Whether there is room for more records of the partition."""
+        ...
+
+    def positions(self) -> Mapping[TP, int]:
+        """Where each partition with an open lane is to be read from, whatever the group has committed."""
+        ...
+
+    async def pause(self) -> None:
+        """Finish the steps under way and close all lanes: partitions are being revoked."""
+        ...
+
+
+class ChunkMessage(ConsumerMessage):  # type: ignore[misc]
+    """A message that stands for all records fetched together from a partition; its offset is the last one's."""
+
+    __slots__ = ("records", "start")
+
+    records: list[Any]
+    start: int
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Yields one message a chunk for the topics of the intake; every other topic as Faust does."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._intake: Intake = self.app.intake
+        self._follows: dict[TP, int] = {}
+        """The offset after the last chunk, or the one sought."""
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's
+        """Fetch once and yield the chunks, then the single messages of other topics."""
+        generation = self.app.consumer_generation_id
+        records, active = await self._wait_next_records(timeout)
+        if not records or self.should_stop:
+            return
+        if not self.flow_active:
+            try:
+                await self.perform_seek()
+            except Exception as error:  # as in Faust: a rebalance is under way, and it seeks again
+                self.log.warning("seek while flow is not active: %r", error)
+            return
+        singly: dict[TP, list[Any]] = {}
+        for tp, fetched in records.items():
+            if not self._intake.takes(tp.topic):
+                singly[tp] = fetched
+            elif self._may_yield(tp, active, generation):
+                yield tp, self._chunk(tp, fetched)
+        for tp, record in self.scheduler.iterate(singly):
+            if not self._may_yield(tp, active, generation):
+                break
+            yield tp, self._to_message(tp, record)
+
+    def _may_yield(self, tp: TP, active: set[TP] | None, generation: int) -> bool:
+        return bool(
+            self.flow_active
+            and self.app.consumer_generation_id == generation
+            and (active is None or tp in active or tp in self._buffered_partitions)
+        )
+
+    def _chunk(self, tp: TP, fetched: list[Any]) -> ChunkMessage:
+        first, last = fetched[0].offset, fetched[-1].offset
+        message = ChunkMessage(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=last,
+            timestamp=fetched[-1].timestamp / 1000,
+            timestamp_type=fetched[-1].timestamp_type,
+            headers=None,
+            key=None,
+            value=None,
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        message.records = fetched
+        message.start = self._follows.get(tp, first)
+        self._follows[tp] = last + 1
+        # Faust takes the distance to the last offset read for records that never came.
+        self._read_offset[tp] = last - 1 if last else None
+        return message
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        """Fetch from the partitions whose lanes have room; poll in any case."""
+        if active_partitions is None:
+            return await super()._getmany(active_partitions, timeout)
+        wanted = {tp for tp in active_partitions if not self._intake.takes(tp.topic) or self._intake.wants(tp)}
+        if len(wanted) < len(active_partitions):
+            timeout = min(timeout, CROWDED_POLL_S)
+        return await super()._getmany(wanted or {NOWHERE}, timeout)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Return the offset to commit: chunks of a partition complete in order, so the last one's decides."""
+        if not self._intake.takes(tp.topic):
+            offset: int | None = super()._new_offset(tp)
+            return offset
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        following = int(max(acked)) + 1
+        acked.clear()
+        self._acked_index[tp].clear()
+        return following
+
+    async def perform_seek(self) -> None:
+        """Seek to what the group has committed, then where lanes know better."""
+        await super().perform_seek()
+        await self.seek_lanes(self._intake.positions())
+
+    async def seek_lanes(self, positions: Mapping[TP, int]) -> None:
+        """Read the partitions, as far as they are ours, from these offsets on."""
+        ours = self.assignment()
+        mine = {tp: offset for tp, offset in positions.items() if tp in ours}
+        self._follows.update(mine)
+        if mine:
+            await self.seek_wait(mine)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let lanes finish and commit what they did before Faust forgets it."""
+        await self._intake.pause()
+        try:
+            async with asyncio.timeout(self.app.conf.broker_request_timeout):
+                await self.commit()
+        except TimeoutError:
+            self.log.warning("offsets were not committed in time; they will be read again and skipped")
+        self._follows.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """Tell Faust's recovery that the changelogs are empty: lanes read them themselves, to the real end."""
+        return dict.fromkeys(partitions, 0)
+
+    def highwater_of(self, topic: str, partition: int) -> int | None:
+        """Return the high watermark that the last fetch reported; None before it, or when it is not ours."""
+        consumer = self._thread._consumer
+        if consumer is None:
+            return None
+        try:
+            found: int | None = consumer.highwater(driver.TopicPartition(topic, partition))
+        except (AssertionError, KeyError):
+            return None
+        return found
+
+    async def earliest(self, topics: Iterable[str], partition: int) -> dict[str, int]:
+        """Return the first offset that each topic still has in the partition."""
+        tps = [TP(topic, partition) for topic in topics]
+        async with asyncio.timeout(self.app.conf.broker_request_timeout):
+            found = await self.earliest_offsets(*tps)
+        return {tp.topic: offset for tp, offset in found.items() if offset is not None}
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Entry point `batched` of the group `faust.transports`."""
+
+    Consumer = Consumer

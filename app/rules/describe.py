@@ -1,0 +1,57 @@
+"""What a rules file amounts to, in a few lines for its author."""
+
+from app.domain.event import KINDS
+from app.domain.rulebook import Goal, Rules
+from app.rules.names import alike
+
+
+def summary(rules: Rules) -> list[str]:
+    """Return lines that sum the rules up, for `leadstream rules check`."""
+    deep = max((tracker.depth for tracker in rules.trackers.values()), default=0)
+    named = [*rules.scores, *(["fit"] if rules.fit else []), *(["interests"] if rules.interests else [])]
+    total = " + ".join(f"{weight:g} · {name}" for name, weight in rules.total.items())
+    return [
+        f"version {rules.version}, brand {rules.brand}, {rules.timezone}, {rules.currency}",
+        f"{_count(len(rules.signals), 'signal')}: {', '.join(rules.signals)}",
+        f"{_count(len(named), 'score')}: {', '.join(named) or 'none'}; score = {total or '0'}",
+        f"{_count(len(rules.stages), 'stage')}: {' → '.join(stage.name for stage in rules.stages)}",
+        f"{_count(len(rules.segments), 'segment')}: {', '.join(segment.name for segment in rules.segments) or 'none'}",
+        f"{_count(len(rules.goals), 'goal')}: {', '.join(_goal(goal, rules) for goal in rules.goals) or 'none'}",
+        f"{_count(len(rules.trackers), 'pattern')} followed for conditions, at most {deep} times each",
+        *(f"{_count(len(days), 'rate')} for {currency}" for currency, days in rules.rates.items()),
+        *(f"note: {note}" for note in notes(rules)),
+    ]
+
+
+def notes(rules: Rules) -> list[str]:
+    """Return what is allowed and yet perhaps not meant."""
+    found = []
+    named = {signal.pattern.name: f"signals.{name}" for name, signal in reversed(rules.signals.items())}
+    named |= {goal.pattern.name: f"goals.{goal.name}" for goal in rules.goals if goal.pattern}
+    named |= {tracker.pattern.name: tracker.id for tracker in rules.trackers.values()}
+    for name, where in sorted(named.items()):
+        near = [kind for kind in sorted(KINDS) if name and alike(name, kind.replace("_", ""))]
+        if near:
+            found.append(f"{where}: {name} is the name of a track event; the kind {near[0]} is another")
+    if rules.stages[0].enter is not None:
+        found.append(f"stages: the first, {rules.stages[0].name}, always holds, whatever its `enter` asks")
+    unused = [name for name in rules.signals if not _is_used(name, rules)]
+    if unused:
+        found.append(f"signals in no score, interest or condition: {', '.join(unused)}")
+    return found
+
+
+def _is_used(signal: str, rules: Rules) -> bool:
+    scored = any(signal in score.signals for score in rules.scores.values())
+    interesting = rules.interests is not None and signal in rules.interests.signals
+    asked = any(tracker.split("?")[0] == f"signal:{signal}" for tracker in rules.trackers)
+    return scored or interesting or asked
+
+
+def _goal(goal: Goal, rules: Rules) -> str:
+    value = goal.value if goal.value in ("order", "amount") else f"{goal.value} {rules.currency}"
+    return f"{goal.name} ({value})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
