@@ -25,6 +25,8 @@ HOST: Final = "127.0.0.1"
 PARTITIONS: Final = 4
 SESSION_TIMEOUT_MS: Final = 6_000
 """A group's first join takes half of it on this broker."""
+FETCH_WAIT_MS: Final = 20
+"""This broker looks for new records only twice within the wait of a fetch, so the wait is the latency."""
 
 _LAUNCH: Final = """
 import ctypes, os, signal, subprocess, sys, time
@@ -59,6 +61,7 @@ def settings_for(address: str, base: Settings | None = None, **changes: Any) -> 
         "replication_factor": 1,
         "min_insync_replicas": 1,
         "session_timeout_ms": SESSION_TIMEOUT_MS,
+        "fetch_wait_ms": FETCH_WAIT_MS,
     }
     return msgspec.structs.replace(base or Settings(), **{**fitting, **changes})
 
@@ -117,7 +120,6 @@ class EmbeddedBroker:
             try:
                 await self.start()
             except EmbeddedError:
-                await self.stop()
                 if attempt == attempts:
                     raise
             else:
@@ -136,6 +138,14 @@ class EmbeddedBroker:
             EmbeddedError: the binary cannot run, ends at once, or does not answer in time.
         """
         binary = find_binary()
+        try:
+            await self._spawn(binary)
+            await self._until_ready(binary)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _spawn(self, binary: Path) -> None:
         self.port = self._wanted_port or free_port()
         self._home = tempfile.mkdtemp(prefix="leadstream-broker-")
         self._log = (self._log_path or Path(self._home, "broker.log")).open("ab")
@@ -155,7 +165,6 @@ class EmbeddedBroker:
             )
         except OSError as error:
             raise EmbeddedError(f"the embedded broker {binary} cannot be started: {error}") from error
-        await self._until_ready(binary)
 
     async def stop(self) -> None:
         """End the broker: asked first, killed after 3 s. May be repeated."""

@@ -66,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rebalance_timeout_ms: Annotated[int, _ms("How long a rebalance waits for a worker to rejoin.", 1_000)] = 60_000
     request_timeout_ms: Annotated[int, _ms("A broker that does not answer within this is a fault.", 1_000)] = 40_000
 
+    fetch_wait_ms: Annotated[
+        int, _ms("How long a broker may hold a fetch that finds nothing (20ms on the embedded broker).")
+    ] = 500
+
     # --- this worker
     data_dir: Annotated[Path, Meta(description="Directory of the local RocksDB databases; one worker each.")] = Path(
         "data"

@@ -32,9 +32,9 @@ SAMPLE_END: Final = 1_795_132_800_000
 """2026-11-20T00:00:00Z: what `deploy/sample/generate.py` made the history with, and where live traffic goes on."""
 BEAT_S: Final = 0.5
 """How often live messages are published and shown."""
-ADVANCE_MS: Final = 60_000
+ADVANCE_MS: Final = 300_000
 """Of the shop's time: how often timed changes are looked for, for leads that do nothing."""
-PLAIN_EVERY_S: Final = 30.0
+PLAIN_EVERY_S: Final = 10.0
 """How often the view is printed where it cannot be refreshed."""
 
 

@@ -47,6 +47,8 @@ def told() -> Iterator[None]:
 def run(main: Coroutine[Any, Any, T], log_level: str = "warning") -> T:
     """Run a command's coroutine; SIGTERM and SIGINT end it in order, so that nothing of it stays behind."""
     logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # It warns of each timer that a long step made late; in a worker that is told, here it is how a replay goes.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
 
     async def stoppable() -> T:
         task = asyncio.current_task()

@@ -56,7 +56,7 @@ def replay(
     until: str | None,
     out: Path,
     broker: str | None,
-    as_is: bool,  # noqa: FBT001 - click's
+    as_is: bool,
     spend: tuple[Path, ...],
     config: Path | None,
     rules: tuple[Path, ...],
@@ -107,7 +107,7 @@ def replay(
 )
 @with_rules
 @with_config
-def demo(once: bool, rate: float, speed: float, rules: tuple[Path, ...], config: Path | None) -> None:  # noqa: FBT001
+def demo(once: bool, rate: float, speed: float, rules: tuple[Path, ...], config: Path | None) -> None:
     """Show ninety days of a web shop, then live traffic until Ctrl-C. Nothing has to be installed or running."""
     settings = _settings(config)
     compiled = _rules(rules)

@@ -60,7 +60,8 @@ class Summary:
         """Conversion → its newest revision."""
         self.reasons: dict[str, deque[str]] = {}
         """Lead → the signals that moved it, newest first."""
-        self.newest: deque[Record] = deque(maxlen=NEWEST)
+        self.newest: deque[Record] = deque(maxlen=500)
+        """Changes, as they came: in order of time for a lead, and nearly so for all."""
         self.entered: Counter[str] = Counter()
         """Stage → leads that came to it, from wherever."""
         self.by_time: Counter[str] = Counter()
@@ -90,7 +91,7 @@ class Summary:
 
     def _changed(self, lead: str, told: Record) -> None:
         self.changes[lead] = told
-        self.newest.appendleft(told)
+        self.newest.append(told)
         if told["stage"] != told["previous_stage"] and told["stage"] is not None:
             self.entered[told["stage"]] += 1
             self.by_time[told["stage"]] += told["cause"]["kind"] == "timer"
@@ -130,8 +131,8 @@ class Summary:
     def headline(self) -> Text:
         """Return the numbers in one line."""
         return Text(
-            f"{self.counts['events']:,} events, {len(self.profiles):,} leads, {sum(self.entered.values()):,} changes of "
-            f"stage, {len(self.conversions):,} conversions, {sum(self.rejected.values()):,} messages rejected",
+            f"{self.counts['events']:,} events, {len(self.profiles):,} leads, {sum(self.entered.values()):,} changes "
+            f"of stage, {len(self.conversions):,} conversions, {sum(self.rejected.values()):,} messages rejected",
             style="bold",
         )
 
@@ -157,7 +158,9 @@ class Summary:
 
     def lead_table(self) -> Table:
         """Return the leads with the highest scores, and why they have them."""
-        table = _table("Hottest leads", "lead", "contact", "stage", "*score", "because of", "interests", "last touch", "cart")
+        table = _table(
+            "Hottest leads", "lead", "contact", "stage", "*score", "because of", "interests", "last touch", "cart"
+        )
         ranked = sorted(self.profiles.items(), key=lambda item: (-item[1]["score"], item[0]))
         for lead, profile in ranked[:HOTTEST]:
             change = self.changes.get(lead, {})
@@ -191,7 +194,7 @@ class Summary:
     def newest_table(self) -> Table:
         """Return the newest changes."""
         table = _table("Newest changes", "at", "lead", "contact", "stage", "segments", "*score", "because of")
-        for told in self.newest:
+        for told in sorted(self.newest, key=lambda told: told["at"], reverse=True)[:NEWEST]:
             moved = told["stage"] != told["previous_stage"]
             segments = [*(f"+{name}" for name in told["entered"]), *(f"-{name}" for name in told["left"])]
             cause = told["cause"]
@@ -247,10 +250,14 @@ def _credits(goal: str, currency: str, conversions: Sequence[Record]) -> Table:
             for channel, minor in zip(channels, shares, strict=True):
                 by_channel.setdefault(channel, Counter())[model] += minor
     total = sum(told["value_minor"] for told in conversions)
-    title = f"Credit for goal {goal}: {len(conversions):,} conversions, {money(total, currency)}; by model, in {currency}"
+    title = (
+        f"Credit for goal {goal}: {len(conversions):,} conversions, {money(total, currency)}; by model, in {currency}"
+    )
     table = _table(title, "channel", "*in paths", *(f"*{model}" for model in models))
     for channel in sorted(by_channel, key=lambda name: (name == UNATTRIBUTED, -by_channel[name]["linear"], name)):
-        table.add_row(channel, f"{paths[channel]:,}", *(amount(by_channel[channel][model], currency) for model in models))
+        table.add_row(
+            channel, f"{paths[channel]:,}", *(amount(by_channel[channel][model], currency) for model in models)
+        )
     return table
 
 

@@ -120,8 +120,8 @@ class Lead:
         effects = fold.apply(core, fact, self.reader, self.rows)
         core.day = fact.at // DAY_MS
         self._refuse(effects.refused)
-        if effects.touched and not self._silent:
-            self._ledger.recheck()
+        if effects.touched and core.last_touch is not None and not self._silent:
+            self._ledger.recheck(core.last_touch.at)
         stage = core.stage
         apply(core, evaluate(core, self.reader, core.at, self.known, groups_of(core)))
         if effects.counts:

@@ -80,7 +80,7 @@ class Reader:
         kind = event.kind
         visit = kind in SESSION_KINDS or (kind == "custom" and event.says_where)
         told = fields.Fields(
-            event, lambda: self._classify(event.arrival), self.rules.currency, lambda: self._amount(event)
+            event, lambda: self._classify(event.arrival, event.page), self.rules.currency, lambda: self._amount(event)
         )
         signals = _matching(self._signals, event, visit, told.get)
         try:
@@ -189,7 +189,7 @@ class Reader:
                 medium=event.arrival.medium or "email",
                 campaign=event.arrival.campaign or fields.mail_campaign(event),
             )
-            return self._classify(arrival).touchpoint, True, ""
+            return self._classify(arrival, event.page).touchpoint, True, ""
         if event.kind in ARRIVAL_KINDS and event.says_where:
             return told.arrival.touchpoint, told.arrival.told, told.arrival.external_referrer
         return None, False, ""

@@ -51,6 +51,11 @@ class StrictTableManager(TableManager):  # type: ignore[misc]
 
     _recovery: Any = None
 
+    async def on_start(self) -> None:
+        """Start as Faust does, without the second it sleeps first: agents are waited for by the subscriber anyway."""
+        await self._update_channels()
+        await self.recovery.start()
+
     @property
     def recovery(self) -> Any:
         """Recovery service of the tables."""

@@ -16,7 +16,7 @@ class Sweep(msgspec.Struct, frozen=True):
     to: int
     """UTC ms up to which each lead is folded."""
     snapshot: bool = False
-    """Over every lead, each sending its profile; else over those with facts that wait."""
+    """Each lead sends its profile; a walk that does not is, in replay, only over those with facts that wait."""
     after: bytes | None = None
     """Key of the last row looked at."""
 

@@ -11,7 +11,7 @@ from app.domain.event import Rejected
 MAX_BYTES: Final = 1_000_000
 MAX_NESTING: Final = 64
 
-_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # one that never ends is cut too: no second try
 _TO_BRACES: Final = bytes.maketrans(b"[]", b"{}")
 _NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 

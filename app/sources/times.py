@@ -9,6 +9,9 @@ EARLIEST: Final = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp()) * 1000
 LATEST: Final = int(datetime(2101, 1, 1, tzinfo=UTC).timestamp()) * 1000 - 1
 """Event times outside [EARLIEST, LATEST] are `bad_timestamp`: the years 1990 to 2100."""
 
+_LONGEST: Final = 64
+"""Characters of a time; longer text is none, and no pattern is tried on it."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_MS: Final = re.compile(r"-?\d{1,16}(?:\.\d*)?", re.ASCII)
 _ZONE_NAME: Final = re.compile(r"\s*(?:UTC|GMT|Z)$", re.IGNORECASE)
@@ -33,6 +36,8 @@ def in_range(at: int) -> bool:
 
 
 def _read_text(text: str) -> int | None:
+    if len(text) > _LONGEST:
+        return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -14,7 +14,7 @@ from tests.domain.stories import DAY, Story, shop_reader
 
 SHOP = shop_reader()
 END = 60 * DAY
-LAW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def comparable(profile: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,10 @@ class Station:
                 partition,
                 self._make(partition),
                 Changelog(
-                    self.settings, log, partition, self.log, self.rows(partition), lambda p=partition: self.wiped(p)
+                    self.settings, log, partition, self.log, self.rows(partition), partial(self.wiped, partition)
                 ),
                 self.log,
-                lambda topic, p=partition: self._ends.get(TopicPartition(topic, p)),
+                partial(self._end, partition),
                 self._clock,
                 lambda: None,
             )
@@ -166,6 +167,9 @@ class Station:
         for tp, offset in starts.items():
             self._consumer.seek(tp, offset)
         self._follows = dict(starts)
+
+    def _end(self, partition: int, topic: str) -> int | None:
+        return self._ends.get(TopicPartition(topic, partition))
 
     async def _earliest(self) -> dict[str, int]:
         return dict.fromkeys(self.spec.topics, 0)

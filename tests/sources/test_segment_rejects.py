@@ -104,6 +104,24 @@ def test_a_hundred_thousand_levels_are_refused_at_once(opening: bytes) -> None:
     assert time.perf_counter() - started < 1.0
 
 
+HARMFUL = {
+    "a quote that never ends": b'"' + b'\\"' * 450_000 + b"[{" * 100,
+    "a time of spaces": json.dumps(track(timestamp="2026-01-02T03:04:05" + " " * 900_000 + "+0200x")).encode(),
+    "a long user agent": json.dumps(track(context={"userAgent": "x" * 900_000})).encode(),
+    "a long address": json.dumps(track(context={"page": {"url": "https://" + "a." * 400_000}})).encode(),
+    "a long query": json.dumps(track(context={"page": {"url": "/?" + "utm_source=&" * 70_000}})).encode(),
+    "a long number": json.dumps(order(revenue=0)).replace('"revenue": 0', '"revenue": ' + "1" * 900_000).encode(),
+    "a million brackets": json.dumps(track(properties={"p": [{} for _ in range(200_000)]})).encode(),
+}
+
+
+@pytest.mark.parametrize("raw", HARMFUL.values(), ids=HARMFUL.keys())
+def test_no_message_takes_long(raw: bytes) -> None:
+    started = time.perf_counter()
+    read(raw)
+    assert time.perf_counter() - started < 2.0
+
+
 @pytest.mark.parametrize("raw", [b"[]", b'"page"', b"1", b"1e999", b"true", b'[{"type": "page"}]'])
 def test_json_that_is_no_object_is_not_object(raw: bytes) -> None:
     assert reason(raw) == "not_object"

@@ -11,7 +11,7 @@ from app.cli.replay.lines import MOST_BYTES, Input, Line, Lines, read_all
 from app.cli.replay.publish import UNNUMBERED, Message, Publisher
 from app.cli.replay.results import Results
 from app.cli.replay.session import Session, place
-from app.cli.replay.slices import Slice, as_they_come, in_order_of_time
+from app.cli.replay.slices import SLICE, Slice, as_they_come, in_order_of_time
 from app.domain.rulebook import Rules
 from app.settings import Settings
 
@@ -30,6 +30,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     as_is: bool = False
     broker: str | None = None
     """`host:port`; None = the embedded one."""
+    most: int = SLICE
+    """Most events that are published before lanes fold them."""
 
 
 async def replay(job: Job, settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -44,7 +46,7 @@ async def replay(job: Job, settings: Settings, progress: Progress) -> dict[str, 
     with read_all(job.inputs) as lines, Results() as results:
         until = job.until if job.until is not None else lines.newest_event()
         # Without a time given nothing is cut off, though the newest line may be no event.
-        slices = as_they_come(lines, job.until) if job.as_is else iter(in_order_of_time(lines, job.until))
+        slices = as_they_come(lines, job.until, job.most) if job.as_is else in_order_of_time(lines, job.until, job.most)
         async with (
             place(settings, job.broker, results.take) as own,
             own.session(job.rules, replay=not job.as_is) as session,
@@ -67,11 +69,12 @@ async def play(
     """
     done = 0
     for piece in slices:
-        await session.publish(
-            messages(lines, piece.numbers, results),
-            lambda left, after=done + len(piece.numbers): progress(max(0, after - left), len(lines)),
-        )
         done += len(piece.numbers)
+
+        def tell(left: int, after: int = done) -> None:
+            progress(max(0, after - left), len(lines))
+
+        await session.publish(messages(lines, piece.numbers, results), tell)
         if piece.advance_to is not None:
             await session.advance(piece.advance_to)
             await session.take_outputs()

@@ -27,8 +27,8 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-IDLE_LEADS: Final = 2_000
-"""Leads that a lane folds in one step after `advance`: there is no other traffic to wait for."""
+IDLE_LEADS: Final = 500
+"""Leads that a lane folds in one step after `advance`: as many as do not keep the worker from its heartbeats."""
 
 
 class Session:
@@ -135,7 +135,7 @@ async def place(base: Settings, broker: str | None, take: Take) -> AsyncIterator
 
 
 async def _remove_topics(settings: Settings) -> None:
-    """Delete the topics and the consumer group that were made for the run."""
+    """Delete the topics that were made for the run; its consumer group, then empty, expires by itself."""
     client = AIOKafkaAdminClient(bootstrap_servers=list(settings.brokers))
     try:
         await client.start()
@@ -143,8 +143,5 @@ async def _remove_topics(settings: Settings) -> None:
         await client.delete_topics(there)
     except (KafkaError, OSError, TimeoutError) as error:
         log.warning("topics %s* are left on the broker: %r", settings.topic_prefix, error)
-    else:
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await client.delete_consumer_groups([settings.app_id])
     finally:
         await client.close()

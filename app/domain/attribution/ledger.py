@@ -43,11 +43,12 @@ class Ledger:
                 minor = 0 if goal.value in ("order", "amount") else to_minor(goal.value, self.rules.currency)
                 self._met(goal, fact, (minor, self.rules.currency))
 
-    def recheck(self) -> None:
-        """Look again at the conversions that the newest touch is in time for: those of its very moment."""
-        touch = self.lead.core.last_touch
-        recent = [name for at, _, name in self.lead.hot.conversions if touch is not None and at >= touch.at]
-        for name in recent:
+    def recheck(self, since: int) -> None:
+        """Look again at the conversions from `since` (ms) on: a touch of that time was made or changed after them.
+
+        In order this happens to conversions of the touch's very moment, and to those between a mail click and its landing.
+        """
+        for name in [name for at, _, name in self.lead.hot.conversions if at >= since]:
             known = self._load(name)
             if known is not None and not known.void:
                 self._repath(known, "late_touch")
@@ -97,14 +98,22 @@ class Ledger:
                 self._make(draft)
             else:
                 self._amend(known, draft)
-            if draft.order_id:
-                self._lessen(draft.order_id, causes.get(draft.order_id, "refund"))
+            if draft.order_id and draft.order_id not in causes:
+                self._lessen(draft.order_id, "refund")
+        for order_id, cause in causes.items():
+            self._lessen(order_id, cause)
+        for order_id, cause in causes.items():
+            # A late refund of an order from before: it was not folded again, and has its conversion all the same.
+            self._lessen(order_id, cause)
         for _, _, name in before:
             known = self._load(name)
             if name not in drafts and known is not None and not known.void and self._in_window(known):
                 # What earned it did not come about: an earlier conversion took its place, or a stage was not reached.
                 known.void = True
                 self._revise(known, "late_conversion")
+        if late:
+            # Conversions of the moment of the first late event are before `base`, and yet count touches of that moment.
+            self.recheck(late[0].at)
 
     def _met(self, goal: Goal, fact: Fact | None, value: tuple[int, str]) -> None:
         lead = self.lead

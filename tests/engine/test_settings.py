@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from app import topics
+from app.settings import Settings, SettingsError, describe
+
+DAY_MS = 86_400_000
+
+
+def test_the_defaults_are_those_of_a_production_cluster() -> None:
+    settings = Settings.load({})
+    assert (settings.partitions, settings.replication_factor, settings.min_insync_replicas) == (8, 3, 2)
+    assert settings.step_bytes == 8 * 1024 * 1024
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "leadstream.toml"
+    file.write_text('partitions = 12\nbrokers = ["a:1", "b:2"]\nevents_retention_ms = "36h"\nrules = ["x.yaml"]\n')
+    settings = Settings.load({"LEADSTREAM_PARTITIONS": "16", "PATH": "/bin"}, file)
+    assert settings.partitions == 16
+    assert settings.brokers == ("a:1", "b:2")
+    assert settings.events_retention_ms == 36 * 3_600_000
+    assert settings.rules == (Path("x.yaml"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("RULES", "a.yaml, b.yaml", "rules", (Path("a.yaml"), Path("b.yaml"))),
+        ("BROKERS", "k1:9092,k2:9092", "brokers", ("k1:9092", "k2:9092")),
+        ("IDLE_MS", "250ms", "idle_ms", 250),
+        ("IDLE_MS", "2s", "idle_ms", 2_000),
+        ("IDLE_MS", "75", "idle_ms", 75),
+        ("STEP_BYTES", "900KiB", "step_bytes", 921_600),
+        ("OUTPUTS_RETENTION_MS", "2w", "outputs_retention_ms", 14 * DAY_MS),
+        ("REPLAY", "true", "replay", True),
+        ("DATA_DIR", "/var/lib/leadstream", "data_dir", Path("/var/lib/leadstream")),
+    ],
+)
+def test_an_option_of_the_environment_is_text_in_its_own_unit(name: str, text: str, field: str, value: object) -> None:
+    assert getattr(Settings.load({f"LEADSTREAM_{name}": text}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ({"LEADSTREAM_PARTITION": "4"}, r"LEADSTREAM_PARTITION: no such option; did you mean `partitions`\?"),
+        ({"LEADSTREAM_PARTITIONS": "0"}, r"LEADSTREAM_PARTITIONS: Expected `int` >= 1, found '0'"),
+        ({"LEADSTREAM_PARTITIONS": "many"}, r"LEADSTREAM_PARTITIONS: Expected `int`, got `str`, found 'many'"),
+        (
+            {"LEADSTREAM_IDLE_MS": "3 years"},
+            r"LEADSTREAM_IDLE_MS: expected a whole number and one of ms, s, m, h, d, w",
+        ),
+        ({"LEADSTREAM_LOG_LEVEL": "loud"}, "LEADSTREAM_LOG_LEVEL: .*found 'loud'"),
+        ({"LEADSTREAM_DATA_DIR": ""}, "LEADSTREAM_DATA_DIR: Expected a path"),
+        ({"LEADSTREAM_REPLICATION_FACTOR": "1"}, "min_insync_replicas: 2 is more than the 1 copies"),
+        ({"LEADSTREAM_SESSION_TIMEOUT_MS": "60s"}, "session_timeout_ms: 60000 must not be above request_timeout_ms"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_where_and_what(env: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings.load(env)
+
+
+def test_a_file_that_is_absent_or_not_toml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        Settings.load({}, tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("partitions: 4")
+    with pytest.raises(SettingsError, match=r"bad\.toml: not TOML"):
+        Settings.load({}, tmp_path / "bad.toml")
+    (tmp_path / "unknown.toml").write_text("partitons = 4")
+    with pytest.raises(SettingsError, match=r"unknown\.toml: partitons: no such option"):
+        Settings.load({}, tmp_path / "unknown.toml")
+
+
+def test_every_option_is_described() -> None:
+    assert [name for name, _, _ in describe()] == list(Settings.__struct_fields__)
+    assert all(text.endswith(".") for _, text, _ in describe())
+
+
+def test_every_topic_and_every_option_is_in_the_docs() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "topics.md").read_text()
+    for topic in topics.topics(Settings()).all():
+        assert f"`{topic.name}`" in docs
