@@ -19,7 +19,8 @@ from app.cli.replay.run import play
 from app.cli.replay.session import Place, place
 from app.cli.replay.slices import in_order_of_time
 from app.cli.shipped import INPUTS, sample
-from app.cli.summary import Summary, console, show
+from app.cli.summary import Summary
+from app.cli.terminal import console, show
 from app.cli.traffic import live
 from app.domain.identity import murmur2
 from app.domain.outputs import iso

@@ -1,15 +1,14 @@
 """What the output topics tell, for a person at a terminal: groups, hot leads, credit, and what could not be read."""
 
-import sys
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
+from app.cli.terminal import Section
 from app.domain.attribution.currency import exponent
 
 HOTTEST: Final = 10
@@ -22,15 +21,8 @@ MODELS: Final = (
 )
 UNATTRIBUTED: Final = "unattributed"
 NOTHING: Final = "–"  # noqa: RUF001 - an en dash, as in any printed table
-NOT_A_TERMINAL: Final = 1_000_000
-"""Columns where output is piped: wide enough that nothing is cut or wrapped."""
 
 Record = dict[str, Any]
-
-
-def console() -> Console:
-    """Return a console for standard output; what is piped is never cut to a terminal's width."""
-    return Console() if sys.stdout.isatty() else Console(width=NOT_A_TERMINAL)
 
 
 def money(minor: int, currency: str) -> str:
@@ -136,9 +128,9 @@ class Summary:
             style="bold",
         )
 
-    def stage_table(self) -> Table:
+    def stage_table(self) -> Section:
         """Return each stage with the leads on it and how many came to it."""
-        table = _table("Stages", "stage", "*leads now", "*came to it", "*of them by time alone", "*mean score")
+        table = Section("Stages", "stage", "*leads now", "*came to it", "*of them by time alone", "*mean score")
         scores: dict[str, list[float]] = {}
         for profile in self.profiles.values():
             scores.setdefault(profile["stage"], []).append(profile["score"])
@@ -148,17 +140,17 @@ class Summary:
             table.add_row(stage, f"{len(here):,}", f"{self.entered[stage]:,}", f"{self.by_time[stage]:,}", mean)
         return table
 
-    def segment_table(self) -> Table:
+    def segment_table(self) -> Section:
         """Return each segment's size and movement."""
-        table = _table("Segments", "segment", "*leads now", "*entered", "*left")
+        table = Section("Segments", "segment", "*leads now", "*entered", "*left")
         sizes = Counter(name for profile in self.profiles.values() for name in profile["segments"])
         for name in sorted({*sizes, *self.joined}, key=lambda name: (-sizes[name], name)):
             table.add_row(name, f"{sizes[name]:,}", f"{self.joined[name]:,}", f"{self.left[name]:,}")
         return table
 
-    def lead_table(self) -> Table:
+    def lead_table(self) -> Section:
         """Return the leads with the highest scores, and why they have them."""
-        table = _table(
+        table = Section(
             "Hottest leads", "lead", "contact", "stage", "*score", "because of", "interests", "last touch", "cart"
         )
         ranked = sorted(self.profiles.items(), key=lambda item: (-item[1]["score"], item[0]))
@@ -177,23 +169,23 @@ class Summary:
             )
         return table
 
-    def credit_tables(self) -> list[Table]:
+    def credit_tables(self) -> list[Section]:
         """Return, for each goal and currency, what each model credits each channel with."""
         groups: dict[tuple[str, str], list[Record]] = {}
         for told in self.conversions.values():
             groups.setdefault((told["goal"], told["currency"]), []).append(told)
         return [_credits(goal, currency, groups[goal, currency]) for goal, currency in sorted(groups)]
 
-    def rejected_table(self) -> Table:
+    def rejected_table(self) -> Section:
         """Return how many messages were rejected for each reason."""
-        table = _table("Rejected messages", "reason", "*messages", "for example")
+        table = Section("Rejected messages", "reason", "*messages", "for example")
         for reason, count in sorted(self.rejected.items(), key=lambda item: (-item[1], item[0])):
             table.add_row(reason, f"{count:,}", self.examples[reason])
         return table
 
-    def newest_table(self) -> Table:
+    def newest_table(self) -> Section:
         """Return the newest changes."""
-        table = _table("Newest changes", "at", "lead", "contact", "stage", "segments", "*score", "because of")
+        table = Section("Newest changes", "at", "lead", "contact", "stage", "segments", "*score", "because of")
         for told in sorted(self.newest, key=lambda told: told["at"], reverse=True)[:NEWEST]:
             moved = told["stage"] != told["previous_stage"]
             segments = [*(f"+{name}" for name in told["entered"]), *(f"-{name}" for name in told["left"])]
@@ -224,22 +216,7 @@ class Summary:
         return Text("\n".join(lines))
 
 
-def show(out: Console, parts: Iterable[RenderableType]) -> None:
-    """Print each part, with a blank line before it."""
-    for part in parts:
-        out.print()
-        out.print(part)
-
-
-def _table(title: str, *columns: str) -> Table:
-    """Return a table; a column that starts with `*` is of numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold cyan", pad_edge=False)
-    for column in columns:
-        table.add_column(column.removeprefix("*"), justify="right" if column.startswith("*") else "left")
-    return table
-
-
-def _credits(goal: str, currency: str, conversions: Sequence[Record]) -> Table:
+def _credits(goal: str, currency: str, conversions: Sequence[Record]) -> Section:
     models = [model for model in MODELS if any(model in told["credits"] for told in conversions)]
     by_channel: dict[str, Counter[str]] = {}
     paths: Counter[str] = Counter()
@@ -253,7 +230,7 @@ def _credits(goal: str, currency: str, conversions: Sequence[Record]) -> Table:
     title = (
         f"Credit for goal {goal}: {len(conversions):,} conversions, {money(total, currency)}; by model, in {currency}"
     )
-    table = _table(title, "channel", "*in paths", *(f"*{model}" for model in models))
+    table = Section(title, "channel", "*in paths", *(f"*{model}" for model in models))
     for channel in sorted(by_channel, key=lambda name: (name == UNATTRIBUTED, -by_channel[name]["linear"], name)):
         table.add_row(
             channel, f"{paths[channel]:,}", *(amount(by_channel[channel][model], currency) for model in models)

@@ -214,7 +214,7 @@ _NEXT: Final[dict[type, Callable[[Any, Moment, int | None], int | None]]] = {
     r.AnyOf: lambda c, m, until: _parts(c.parts, m, until),
     r.Not: lambda c, m, until: next_change(c.part, m, until),
     r.ScoreIs: lambda c, m, until: m.board.next_score_change(c.name, c.test, _span(m, until)),
-    r.GradeIs: lambda c, m, until: m.board.next_grade_change(_span(m, until)),
+    r.GradeIs: lambda _, m, until: m.board.next_grade_change(_span(m, until)),
     r.InterestIs: lambda c, m, until: m.board.next_interest_change(c.category, c.test, _span(m, until)),
     r.Did: _did_next,
     r.LastIs: _last_next,

@@ -10,7 +10,6 @@ from app.domain.reader import is_dwell
 from app.domain.score import DIGITS, FIT, TOTAL, Board, clamp, trait
 from app.domain.signals import units_at
 
-
 LIMITS: Final = "limits"
 
 

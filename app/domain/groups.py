@@ -93,13 +93,21 @@ def _in_segment(segment: Segment, moment: Moment, entered: int | None, left: int
 
 
 def next_group_change(
-    core: Core, reader: Reader, known: bool, now: int, until: int | None, *, stage_only: bool = False
+    core: Core,
+    reader: Reader,
+    known: bool,
+    now: int,
+    until: int | None,
+    *,
+    stage_only: bool = False,
+    current: Groups | None = None,
 ) -> tuple[int, Groups] | None:
     """Return the first moment after `now`, not after `until`, at which the groups differ if nothing happens.
 
     With it come the groups from then on. None = no change. With `stage_only` a change of segments is passed over.
+    `current` are the groups at `now`, unless they are those of the core.
     """
-    current = groups_of(core)
+    current = current or groups_of(core)
     look = now
     for _ in range(_LOOKS):
         at = _next_look(core, reader, known, look, until, current, stage_only=stage_only)

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from app.domain import fold, history, journey, message_ids, outputs, tags
+from app.domain import fold, history, message_ids, outputs, tags
 from app.domain.attribution import conversions as conv
 from app.domain.attribution.ledger import Ledger
 from app.domain.facts import Fact
-from app.domain.groups import Groups, apply, evaluate, groups_of, next_group_change
+from app.domain.groups import apply, evaluate, groups_of, next_group_change
 from app.domain.reader import Reader
 from app.domain.rulebook import DAY_MS
 from app.domain.score import Board
@@ -137,11 +137,13 @@ class Lead:
         """Apply every timed change up to `until`."""
         while self.core.stage is not None:
             core = self.core
+            if core.due is None or core.due > until:
+                return
             found = next_group_change(core, self.reader, self.known, core.at, until)
             if found is None:
                 return
             stage = core.stage
-            core.at, core.event_id = found[0], ""
+            core.at, core.event_id, core.due = found[0], "", -1
             apply(core, found[1])
             self._ledger.stage(stage, None)
             self._tell_change(core.at, {"kind": "timer"})
@@ -297,7 +299,13 @@ class Lead:
 
     def _tell_profile(self, at: int) -> None:
         core, told = self.core, self.hot.told
-        leaves = next_group_change(core, self.reader, self.known, at, None, stage_only=True)
+        changes = next_group_change(core, self.reader, self.known, at, None)
+        leaves = changes
+        if changes is not None and changes[1].stage == core.stage:
+            leaves = next_group_change(
+                core, self.reader, self.known, changes[0], None, stage_only=True, current=changes[1]
+            )
+        core.due = changes[0] if changes else None
         told.seq += 1
         told.profile_at = at
         told.profile = self._profile_digest()
@@ -309,8 +317,6 @@ class Lead:
     def last_profile(self) -> dict[str, Any]:
         """Return the profile that was sent last, from the state as it was left."""
         told = self.hot.told
-        at = told.profile_at
-        changes = next_group_change(self.core, self.reader, self.known, at, None)
         return outputs.profile(
-            self.hot, self.lead_id, self.reader, at, self.known, told.cools_at, changes[0] if changes else None
+            self.hot, self.lead_id, self.reader, told.profile_at, self.known, told.cools_at, self.core.due
         )

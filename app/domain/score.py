@@ -240,10 +240,9 @@ class Board:
 
 def _bisect(truth: Callable[[int], object], before: object, span: int) -> int:
     """Return the first ms in (0, span] at which a truth that changes once differs from `before`."""
-    low, high = 0, 60_000
+    low, high = 0, min(span, 60_000)
     while high < span and truth(high) == before:
-        low, high = high, high * 2
-    high = min(high, span)
+        low, high = high, min(high * 8, span)
     while high - low > 1:
         middle = (low + high) // 2
         if truth(middle) == before:

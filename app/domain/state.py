@@ -193,6 +193,8 @@ class Core(msgspec.Struct, array_like=True):
     """Segment → since."""
     left: dict[str, int] = {}
     """Segment → when it was left, while its cooldown lasts."""
+    due: int | None = -1
+    """When the groups next change if nothing happens: exact; None = never, -1 = not worked out since the last event."""
 
     @property
     def key(self) -> tuple[int, str]:

@@ -1,5 +1,7 @@
 """What stands on `leads.commands`: how lanes, the replay and operators speak to a lane."""
 
+from typing import Final
+
 import msgspec
 
 from app.engine.program import Record
@@ -31,7 +33,7 @@ class Advance(msgspec.Struct, frozen=True, tag_field="op", tag="advance"):
 
 Command = ForwardedEvent | Advance
 
-_DECODER = msgspec.msgpack.Decoder(Command)
+_DECODER: Final[msgspec.msgpack.Decoder[Command]] = msgspec.msgpack.Decoder(Command)
 
 
 def encode(command: Command) -> bytes:

@@ -215,7 +215,7 @@ class LeadProgram:
         """Return the next leads of the partition, and the key to go on after; None at the end."""
         found: list[LeadName] = []
         read = rows.scan(b"", after, most)
-        for key, value in hot_rows(read):
+        for _, value in hot_rows(read):
             hot = msgspec.msgpack.decode(value, type=Hot)
             found.append((hot.brand, hot.key))
         return found, read[-1][0] if len(read) == most else None

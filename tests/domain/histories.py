@@ -8,11 +8,30 @@ from tests.domain.stories import DAY, HOUR, MINUTE, START, event, order, page
 PATHS = ["/", "/pricing", "/pricing/teams", "/blog/a", "/contact"]
 ARRIVALS = [
     Arrival(page_domain="shop.example"),
-    Arrival(source="google", medium="cpc", campaign="spring", click_type="gclid", click_id="g1", source_category="search", page_domain="shop.example"),
+    Arrival(
+        source="google",
+        medium="cpc",
+        campaign="spring",
+        click_type="gclid",
+        click_id="g1",
+        source_category="search",
+        page_domain="shop.example",
+    ),
     Arrival(source="google", medium="cpc", campaign="summer", source_category="search", page_domain="shop.example"),
     Arrival(source="news", medium="email", campaign="weekly", page_domain="shop.example"),
-    Arrival(referrer_host="www.bing.com", referrer_domain="bing.com", referrer_category="search", referrer_name="bing", page_domain="shop.example"),
-    Arrival(referrer_host="blog.example", referrer_domain="blog.example", referrer_name="blog.example", page_domain="shop.example"),
+    Arrival(
+        referrer_host="www.bing.com",
+        referrer_domain="bing.com",
+        referrer_category="search",
+        referrer_name="bing",
+        page_domain="shop.example",
+    ),
+    Arrival(
+        referrer_host="blog.example",
+        referrer_domain="blog.example",
+        referrer_name="blog.example",
+        page_domain="shop.example",
+    ),
     Arrival(source="p1", medium="partner", page_domain="shop.example"),
 ]
 PRODUCTS = [
@@ -21,9 +40,32 @@ PRODUCTS = [
     {"product_id": "p3", "name": "Bag", "category": "bags", "price": 99.99, "quantity": 1},
 ]
 KINDS = [
-    "page", "page", "page", "page", "dwell", "dwell", "product_viewed", "cart_added", "cart_removed", "checkout_started",
-    "order", "refund", "cancel", "form", "talk", "delivered", "click", "click", "opened", "identify", "search", "cta",
-    "newsletter", "unsubscribed", "server", "bot",
+    "page",
+    "page",
+    "page",
+    "page",
+    "dwell",
+    "dwell",
+    "product_viewed",
+    "cart_added",
+    "cart_removed",
+    "checkout_started",
+    "order",
+    "refund",
+    "cancel",
+    "form",
+    "talk",
+    "delivered",
+    "click",
+    "click",
+    "opened",
+    "identify",
+    "search",
+    "cta",
+    "newsletter",
+    "unsubscribed",
+    "server",
+    "bot",
 ]
 
 
@@ -57,9 +99,13 @@ def events(draw: st.DrawFn, index: int, days: int) -> Event:
     if kind in ("refund", "cancel"):
         told = {"order_id": order_id, "refund_id": draw(st.sampled_from(["r1", "r2", "r3"]))}
         amount = draw(st.sampled_from([None, "5", "300"])) if kind == "refund" else None
-        return event(at, "order_refunded" if kind == "refund" else "order_cancelled", name, properties=told, amount=amount)
+        return event(
+            at, "order_refunded" if kind == "refund" else "order_cancelled", name, properties=told, amount=amount
+        )
     if kind == "form":
-        return event(at, "form_submitted", name, properties={"form": draw(st.sampled_from(["contact", "booking"]))}, **where)
+        return event(
+            at, "form_submitted", name, properties={"form": draw(st.sampled_from(["contact", "booking"]))}, **where
+        )
     if kind == "talk":
         return event(at, "conversation", name, properties={"medium": "chat", "text": "hi", "length": 50})
     if kind in ("delivered", "opened"):
@@ -68,7 +114,11 @@ def events(draw: st.DrawFn, index: int, days: int) -> Event:
         told = {"email_id": draw(st.sampled_from(["m1", "m2"])), "link_url": draw(st.sampled_from(["a", "b", "c"]))}
         return event(at, "email_clicked", name, properties=told)
     if kind == "identify":
-        traits = draw(st.sampled_from([{"country": "UA"}, {"country": "FR", "employees": 100}, {"status": "competitor"}, {"status": "ok"}]))
+        traits = draw(
+            st.sampled_from(
+                [{"country": "UA"}, {"country": "FR", "employees": 100}, {"status": "competitor"}, {"status": "ok"}]
+            )
+        )
         return event(at, "traits_changed", name, traits=traits)
     if kind == "newsletter":
         return event(at, "custom", name, name="newslettersubscribed")

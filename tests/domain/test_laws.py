@@ -25,7 +25,10 @@ def comparable(profile: dict[str, Any]) -> dict[str, Any]:
 def credits(story: Story) -> dict[str, Any]:
     """Each conversion's last revision: what is worth something, by goal and moment."""
     return {
-        name: {field: record[field] for field in ("goal", "at", "value_minor", "currency", "touches", "credits", "order_id")}
+        name: {
+            field: record[field]
+            for field in ("goal", "at", "value_minor", "currency", "touches", "credits", "order_id")
+        }
         for name, record in story.last_revisions().items()
         if record["cause"] != "late_conversion" or record["value_minor"]
     }

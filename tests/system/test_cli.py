@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from app.cli.demo import SAMPLE_END, SAMPLE_SEED
 from app.cli.main import cli
-from app.cli.summary import Summary, amount, console, money, show
+from app.cli.summary import Summary, amount, money
+from app.cli.terminal import console, show
 from app.embedded import EmbeddedBroker
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +139,7 @@ async def test_topics_are_created_once_and_described(tmp_path: Path) -> None:
 
         def told(*arguments: str) -> str:
             command = [sys.executable, "-c", "from app.cli import main; main()", *arguments, "--config", str(config)]
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: ASYNC221
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
         assert "events.web: MISSING" in told("topics", "describe")
         created = told("topics", "create").splitlines()
@@ -163,9 +164,18 @@ def segment_change(lead: str, **more: Any) -> dict[str, Any]:
     contact = {"user_id": None, "email": None, "phone": None, "name": None, "locale": None}
     return {
         "type": "segment_change",
-        **{"lead_id": lead, "brand": "default", "seq": 1, "at": "2026-01-01T10:00:00.000Z"},
-        **{"entered": [], "left": [], "segments": [], "stage": "new", "previous_stage": None, "score": 1.0},
-        **{"contact": contact, "cart": {"items": 0, "currency": "EUR", "minor": 0}},
+        "lead_id": lead,
+        "brand": "default",
+        "seq": 1,
+        "at": "2026-01-01T10:00:00.000Z",
+        "entered": [],
+        "left": [],
+        "segments": [],
+        "stage": "new",
+        "previous_stage": None,
+        "score": 1.0,
+        "contact": contact,
+        "cart": {"items": 0, "currency": "EUR", "minor": 0},
         "cause": {"kind": "event", "event_id": "e", "signal": "page_view"},
         **more,
     }
@@ -174,7 +184,11 @@ def segment_change(lead: str, **more: Any) -> dict[str, Any]:
 def conversion(revision: int, value: int, *channels: str, **more: Any) -> dict[str, Any]:
     shares = [value, *([0] * (len(channels) - 1))]
     return {
-        **{"conversion_id": "c1", "goal": "purchase", "currency": "EUR", "value_minor": value, "revision": revision},
+        "conversion_id": "c1",
+        "goal": "purchase",
+        "currency": "EUR",
+        "value_minor": value,
+        "revision": revision,
         "supersedes": None if revision == 1 else "x",
         "touches": [{"channel": channel} for channel in channels],
         "credits": {"first": shares, "last": shares[::-1]},

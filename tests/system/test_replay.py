@@ -354,7 +354,7 @@ async def test_an_interrupted_replay_cleans_up_and_writes_nothing(
         *(sys.executable, "-c", "from app.cli import main; main()", "replay", *options, "--out", str(tmp_path / "out")),
         stderr=asyncio.subprocess.PIPE,
     )
-    while not any((tmp_path / "tmp").glob("leadstream-data-*/*")):
+    while not any((tmp_path / "tmp").glob("leadstream-data-*/*")):  # noqa: ASYNC110 - another process makes it
         await asyncio.sleep(0.05)
     process.terminate()
     _, error = await process.communicate()
