@@ -19,14 +19,19 @@ from app.domain.state import Core
 class Moment:
     """One lead at one moment."""
 
-    def __init__(self, core: Core, reader: Reader, now: int, stage: str | None, known: bool) -> None:
+    def __init__(self, core: Core, reader: Reader, now: int, *, known: bool) -> None:
         self.core = core
         self.reader = reader
         self.rules = reader.rules
         self.now = now
-        self.stage = stage
         self.known = known
+        self.stage = core.stage
+        """The current stage, which conditions may look at; another while groups are worked out."""
         self._board: Board | None = None
+
+    def at(self, now: int) -> "Moment":
+        """Return the same lead at another moment."""
+        return Moment(self.core, self.reader, now, known=self.known)
 
     @property
     def board(self) -> Board:

@@ -114,7 +114,7 @@ class Event(msgspec.Struct, frozen=True):
     """Traits of `identify`; of `group` with `company.` before each name; empty otherwise."""
     page: Page = NO_PAGE
     says_where: bool = False
-    """Whether `context.page`, `properties.url` or `context.campaign` was there: only such an event can be an arrival."""
+    """Whether `context.page`, `properties.url` or `context.campaign` was there: only then it can be an arrival."""
     arrival: Arrival = NO_ARRIVAL
     amount: str | None = None
     """Decimal text of `revenue`, else `total`, else `value`, as sent; None when absent. Checked on order kinds only."""

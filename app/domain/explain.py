@@ -5,9 +5,10 @@ from typing import Final
 
 import msgspec
 
+from app.domain.crossing import DIGITS
 from app.domain.matching import matches
 from app.domain.reader import is_dwell
-from app.domain.score import DIGITS, FIT, TOTAL, Board, clamp, trait
+from app.domain.score import FIT, TOTAL, Board, clamp, trait
 from app.domain.signals import units_at
 
 LIMITS: Final = "limits"

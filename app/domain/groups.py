@@ -6,7 +6,6 @@ from typing import Final
 import msgspec
 
 from app.domain.conditions import Moment, holds, next_change
-from app.domain.reader import Reader
 from app.domain.rulebook import Condition, Segment, Stage
 from app.domain.state import Core
 
@@ -40,10 +39,11 @@ def apply(core: Core, groups: Groups) -> None:
     core.segments, core.left = groups.segments, groups.left
 
 
-def evaluate(core: Core, reader: Reader, now: int, known: bool, current: Groups) -> Groups:
-    """Return the groups that hold at `now`, given the current ones."""
-    rules = reader.rules
-    moment = Moment(core, reader, now, current.stage, known)
+def evaluate(moment: Moment, current: Groups) -> Groups:
+    """Return the groups that hold at a moment, given the current ones."""
+    now = moment.now
+    moment.stage = current.stage
+    rules = moment.rules
     excluded = rules.exclude is not None and holds(rules.exclude, moment)
     stage = current.stage
     since = current.stage_since
@@ -93,47 +93,37 @@ def _in_segment(segment: Segment, moment: Moment, entered: int | None, left: int
 
 
 def next_group_change(
-    core: Core,
-    reader: Reader,
-    known: bool,
-    now: int,
-    until: int | None,
-    *,
-    stage_only: bool = False,
-    current: Groups | None = None,
+    moment: Moment, until: int | None, *, stage_only: bool = False, current: Groups | None = None
 ) -> tuple[int, Groups] | None:
-    """Return the first moment after `now`, not after `until`, at which the groups differ if nothing happens.
+    """Return the first time after the moment, not after `until`, at which the groups differ if nothing happens.
 
     With it come the groups from then on. None = no change. With `stage_only` a change of segments is passed over.
-    `current` are the groups at `now`, unless they are those of the core.
+    `current` are the groups at the moment, unless they are those of the state.
     """
-    current = current or groups_of(core)
-    look = now
+    current = current or groups_of(moment.core)
     for _ in range(_LOOKS):
-        at = _next_look(core, reader, known, look, until, current, stage_only=stage_only)
+        at = _next_look(moment, until, current, stage_only=stage_only)
         if at is None:
             return None
-        groups = evaluate(core, reader, at, known, current)
+        moment = moment.at(at)
+        groups = evaluate(moment, current)
         if groups.stage != current.stage or (not stage_only and not groups.same(current)):
             return at, groups
         if stage_only:
             current = groups
-        look = at
     return None
 
 
-def _next_look(
-    core: Core, reader: Reader, known: bool, now: int, until: int | None, current: Groups, *, stage_only: bool
-) -> int | None:
-    """Return the next moment at which anything that the groups depend on may differ."""
-    moment = Moment(core, reader, now, current.stage, known)
+def _next_look(moment: Moment, until: int | None, current: Groups, *, stage_only: bool) -> int | None:
+    """Return the next time at which anything that the groups depend on may differ."""
+    moment.stage = current.stage
     earliest: int | None = None
     for condition in _conditions(moment, current, stage_only=stage_only):
         at = next_change(condition, moment, until)
         if at is not None:
             earliest = until = at
     for at in _waits(moment, current, stage_only=stage_only):
-        if at > now and (until is None or at <= until):
+        if at > moment.now and (until is None or at <= until):
             earliest = until = at
     return earliest
 

@@ -46,7 +46,7 @@ def copy(hot: Hot, rows: Rows) -> None:
 
 
 def trim(hot: Hot, rows: Rows, oldest: int) -> None:
-    """Forget what no fact from `oldest` (ms) on can need: all copies before the newest that is older, and their facts."""
+    """Forget what no fact from `oldest` (ms) on needs: all copies before the newest that is older, and their facts."""
     while len(hot.copies) > 1 and hot.copies[1].at < oldest:
         gone = hot.copies.pop(0)
         if gone.row:

@@ -68,7 +68,7 @@ def as_touch(raw: Any) -> Touch:
 
 
 def all_touches(core: Core, late: list[Touch], rows: Rows) -> list[Touch]:
-    """Return the newest 500 touches of the last 400 days, by time, then event id; `late` are those that came too late."""
+    """Return the newest 500 touches of the last 400 days, by time, then event id; `late` are those come too late."""
     touches = series.read(core.touches, rows, TOUCH_PREFIX, as_touch)
     if core.last_touch is not None:
         touches.append(core.last_touch)
@@ -78,7 +78,7 @@ def all_touches(core: Core, late: list[Touch], rows: Rows) -> list[Touch]:
 
 
 def visit(core: Core, fact: Fact, rows: Rows) -> bool:
-    """Apply a session event: its visit, and the touch if it is an arrival. Returns whether it made or changed a touch."""
+    """Apply a session event: its visit, and the touch if it is an arrival. Returns whether a touch was made or changed."""
     session = core.session
     fresh = session is None or fact.at - session.last >= IDLE_MS or fact.at - session.start >= SESSION_MS
     touch = touch_from(fact) if fact.touch is not None else None

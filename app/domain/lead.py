@@ -12,11 +12,11 @@ import msgspec
 from app.domain import fold, history, message_ids, outputs, tags
 from app.domain.attribution import conversions as conv
 from app.domain.attribution.ledger import Ledger
+from app.domain.conditions import Moment
 from app.domain.facts import Fact
 from app.domain.groups import apply, evaluate, groups_of, next_group_change
 from app.domain.reader import Reader
 from app.domain.rulebook import DAY_MS
-from app.domain.score import Board
 from app.domain.series import Rows
 from app.domain.state import Core, Extras, Hot, WaitingRefund
 
@@ -50,6 +50,7 @@ class Lead:
         self.tagged = 0
         """Events found to be a scanner's."""
         self.late = 0
+        self._now: Moment | None = None
         self._changed = False
         self._silent = False
         self._ledger = Ledger(self)
@@ -117,13 +118,14 @@ class Lead:
     def _live_through(self, fact: Fact) -> None:
         """Apply a fact, then the groups and conversions that come of it."""
         core = self.core
+        self._now = None
         effects = fold.apply(core, fact, self.reader, self.rows)
         core.day = fact.at // DAY_MS
         self._refuse(effects.refused)
         if effects.touched and core.last_touch is not None and not self._silent:
             self._ledger.recheck(core.last_touch.at)
         stage = core.stage
-        apply(core, evaluate(core, self.reader, core.at, self.known, groups_of(core)))
+        apply(core, evaluate(self._moment(core.at), groups_of(core)))
         if effects.counts:
             self._ledger.event(fact)
         self._ledger.stage(stage, fact)
@@ -139,11 +141,12 @@ class Lead:
             core = self.core
             if core.due is None or core.due > until:
                 return
-            found = next_group_change(core, self.reader, self.known, core.at, until)
+            found = next_group_change(self._moment(core.at), until)
             if found is None:
                 return
             stage = core.stage
             core.at, core.event_id, core.due = found[0], "", -1
+            self._now = None
             apply(core, found[1])
             self._ledger.stage(stage, None)
             self._tell_change(core.at, {"kind": "timer"})
@@ -173,7 +176,8 @@ class Lead:
             self._add_late(fact)
         if within:
             self._fold_again(within, within[0].key, set())
-        apply(self.core, evaluate(self.core, self.reader, at, self.known, groups_of(self.core)))
+        self._now = None
+        apply(self.core, evaluate(self._moment(at), groups_of(self.core)))
         self.hot.told.score_moved += self._score(at) - before
         self._tell_change(at, self._cause(late[-1]))
 
@@ -239,7 +243,14 @@ class Lead:
     # --- out ----------------------------------------------------------------------------------------------------------
 
     def _score(self, at: int) -> float:
-        return Board(self.core, self.reader.rules, at).value("score")
+        return self._moment(at).board.value("score")
+
+    def _moment(self, at: int) -> Moment:
+        """Return the lead at a moment; the one that was asked for last is kept until the state changes."""
+        moment = self._now
+        if moment is None or moment.now != at or moment.core is not self.core:
+            moment = self._now = Moment(self.core, self.reader, at, known=self.known)
+        return moment
 
     def _cause(self, fact: Fact) -> dict[str, Any]:
         cause: dict[str, Any] = {"kind": "event", "event_id": fact.id}
@@ -257,9 +268,7 @@ class Lead:
         segments = sorted(core.segments)
         if told.stage == core.stage and told.segments == segments:
             return
-        self.outputs.append(
-            Out("segments", outputs.segment_change(self.hot, self.lead_id, self.reader, at, self.known, cause))
-        )
+        self.outputs.append(Out("segments", outputs.segment_change(self.hot, self.lead_id, self._moment(at), cause)))
         told.seq += 1
         told.stage, told.segments = core.stage, segments
         self._changed = True
@@ -268,43 +277,43 @@ class Lead:
         core, told = self.core, self.hot.told
         if core.stage is None:
             return False
-        if self._changed or told.profile != self._profile_digest():
-            return True
-        if abs(told.score_moved) >= 1 and core.at - told.profile_at >= PROFILE_REST_MS:
-            return True
-        return self._cools_otherwise()
+        return (
+            self._changed
+            or (abs(told.score_moved) >= 1 and core.at - told.profile_at >= PROFILE_REST_MS)
+            or told.profile != self._profile_digest()
+            or self._cools_otherwise()
+        )
 
     def _cools_otherwise(self) -> bool:
         """Whether `cools_at` moved by more than a tenth of its distance."""
         core, known = self.core, self.hot.told.cools_at
+        moment = self._moment(core.at)
         if known is None or known <= core.at:
-            return next_group_change(core, self.reader, self.known, core.at, None, stage_only=True) is not None
+            return next_group_change(moment, None, stage_only=True) is not None
         tenth = (known - core.at) // 10
-        if next_group_change(core, self.reader, self.known, core.at, known - tenth - 1, stage_only=True):
+        if next_group_change(moment, known - tenth - 1, stage_only=True):
             return True
-        return next_group_change(core, self.reader, self.known, core.at, known + tenth, stage_only=True) is None
+        return next_group_change(moment, known + tenth, stage_only=True) is None
 
     def _profile_digest(self) -> str:
         core = self.core
-        grade = Board(core, self.reader.rules, core.at).grade()
-        orders = sorted((name, order.counts) for name, order in core.orders.items())
+        touch = core.last_touch
         return conv.digest(
-            grade,
-            orders,
+            self._moment(core.at).board.grade(),
+            [name for name, order in core.orders.items() if order.counts],
             core.identifiers,
-            outputs.contact(core),
+            [(name, latest.value) for name, latest in sorted(core.contact.items())],
             core.mail_blocked,
-            outputs.touch_record(core.last_touch),
+            touch and (touch.key, touch.compared, touch.landing_page),
         )
 
     def _tell_profile(self, at: int) -> None:
         core, told = self.core, self.hot.told
-        changes = next_group_change(core, self.reader, self.known, at, None)
+        moment = self._moment(at)
+        changes = next_group_change(moment, None)
         leaves = changes
         if changes is not None and changes[1].stage == core.stage:
-            leaves = next_group_change(
-                core, self.reader, self.known, changes[0], None, stage_only=True, current=changes[1]
-            )
+            leaves = next_group_change(moment.at(changes[0]), None, stage_only=True, current=changes[1])
         core.due = changes[0] if changes else None
         told.seq += 1
         told.profile_at = at
@@ -317,6 +326,4 @@ class Lead:
     def last_profile(self) -> dict[str, Any]:
         """Return the profile that was sent last, from the state as it was left."""
         told = self.hot.told
-        return outputs.profile(
-            self.hot, self.lead_id, self.reader, told.profile_at, self.known, told.cools_at, self.core.due
-        )
+        return outputs.profile(self.hot, self.lead_id, self._moment(told.profile_at), told.cools_at, self.core.due)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.domain.attribution.conversions import credits_of, digest
-from app.domain.conditions import cart_minor
+from app.domain.conditions import Moment, cart_minor
 from app.domain.reader import Reader
 from app.domain.score import Board
 from app.domain.state import Conversion, Core, Hot, Touch
@@ -92,12 +92,10 @@ def _shown_interests(board: Board) -> list[tuple[str, float]]:
     return [(category, score) for category, score in board.interests() if score >= _KEPT_INTEREST]
 
 
-def segment_change(
-    hot: Hot, lead_id: str, reader: Reader, at: int, known: bool, cause: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the record of a change of groups; `hot.told` still holds what was told before."""
+def segment_change(hot: Hot, lead_id: str, moment: Moment, cause: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a change of groups at a moment; `hot.told` still holds what was told before."""
     core, told = hot.core, hot.told
-    board = Board(core, reader.rules, at)
+    reader, board, at, known = moment.reader, moment.board, moment.now, moment.known
     now = set(core.segments)
     before = set(told.segments)
     product = core.last_product
@@ -131,18 +129,10 @@ def segment_change(
     }
 
 
-def profile(
-    hot: Hot,
-    lead_id: str,
-    reader: Reader,
-    at: int,
-    known: bool,
-    cools_at: int | None,
-    next_change_at: int | None,
-) -> dict[str, Any]:
-    """Return a lead's profile as of `at`; `hot.told.seq` is already its own."""
+def profile(hot: Hot, lead_id: str, moment: Moment, cools_at: int | None, next_change_at: int | None) -> dict[str, Any]:
+    """Return a lead's profile as of a moment; `hot.told.seq` is already its own."""
     core = hot.core
-    board = Board(core, reader.rules, at)
+    reader, board, at, known = moment.reader, moment.board, moment.now, moment.known
     orders = [order for order in core.orders.values() if order.counts]
     return {
         "schema": SCHEMA,

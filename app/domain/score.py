@@ -1,29 +1,20 @@
-"""Scores of a lead at a moment, and when they will cross a threshold (SEMANTICS §3, §4).
-
-A score is a sum of terms that each fade by their half-life: grouped by half-life it is Σ c_h · 2^(−Δ/h), so a crossing
-can be bounded: what rises and what falls between two moments is known from the two ends alone.
-"""
+"""Scores of a lead at a moment, and when they will cross a threshold (SEMANTICS §3, §4)."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from app.domain.crossing import DIGITS, Groups, bounds, fading_sum, fading_time, first_change, first_fall, only_falls
 from app.domain.matching import matches
-from app.domain.rulebook import Rules, Score, Test
+from app.domain.rulebook import Rules, Test
 from app.domain.signals import Amount, units_at
 from app.domain.state import Core, Latest
 
-DIGITS: Final = 9
-"""Values are compared after rounding, so that the order of a sum never decides."""
-_NOTHING: Final = 10.0 ** -(DIGITS + 1)
-_NOISE: Final = 1e-12
-"""More than floating point can err by in a sum of points."""
-_STEPS: Final = 4_000
 TOTAL: Final = "score"
 FIT: Final = "fit"
-
-Groups = dict[int | None, float]
-"""Half-life (ms; None = never fades) → points at the board's moment."""
+ENGAGEMENT: Final = "engagement"
+_NOISE: Final = 1e-12
+"""More than floating point can err by in a sum of points."""
 
 
 def clamp(value: float, low: float | None, high: float | None) -> float:
@@ -31,23 +22,6 @@ def clamp(value: float, low: float | None, high: float | None) -> float:
     if low is not None and value < low:
         return low
     return high if high is not None and value > high else value
-
-
-def _sum(groups: Groups, after: int) -> float:
-    return math.fsum(
-        points if half_life is None else points * 2.0 ** (-after / half_life) for half_life, points in groups.items()
-    )
-
-
-def _bounds(groups: Groups, a: int, b: int) -> tuple[float, float]:
-    """Return what the sum lies between from `a` to `b`: rising parts at one end, falling ones at the other."""
-    low = high = 0.0
-    for half_life, points in groups.items():
-        at_a = points if half_life is None else points * 2.0 ** (-a / half_life)
-        at_b = points if half_life is None else points * 2.0 ** (-b / half_life)
-        low += min(at_a, at_b)
-        high += max(at_a, at_b)
-    return low, high
 
 
 class Board:
@@ -58,6 +32,8 @@ class Board:
         self.rules = rules
         self.now = now
         self._groups: dict[str, Groups] = {}
+        self._values: dict[str, float] = {}
+        self._falling: dict[str, Groups | None] = {}
         self._fit: float | None = None
         self._points: dict[str, float] | None = None
 
@@ -97,26 +73,34 @@ class Board:
                 self._fit = round(clamp(value, fit.min, fit.max), DIGITS)
         return self._fit
 
-    def value(self, name: str, after: int = 0) -> float:
-        """Return a score `after` ms from the board's moment, rounded to 9 decimals: `score`, `fit` or a named one."""
+    def value(self, name: str) -> float:
+        """Return a score now, rounded to 9 decimals: `score`, `fit` or a named one."""
+        value = self._values.get(name)
+        if value is None:
+            value = self._values[name] = self.value_after(name, 0)
+        return value
+
+    def value_after(self, name: str, after: int) -> float:
+        """Return a score `after` ms from now if nothing happens, rounded to 9 decimals."""
         if name == TOTAL:
-            return round(clamp(self._total(lambda part: self.value(part, after)), 0.0, 100.0), DIGITS)
+            parts = [weight * self.value_after(part, after) for part, weight in self.rules.total.items()]
+            return round(clamp(math.fsum(parts), 0.0, 100.0), DIGITS)
         if name == FIT:
             return self.fit()
         score = self.rules.scores.get(name)
         if score is None:
             return 0.0
-        return round(clamp(_sum(self.groups(name), after), score.min, score.max), DIGITS)
+        return round(clamp(fading_sum(self.groups(name), after), score.min, score.max), DIGITS)
 
-    def interest(self, category: str, after: int = 0) -> float:
+    def interest(self, category: str) -> float:
         """Return the fading score of a category, compared without regard to case; rounded to 9 decimals."""
-        return round(_sum(self._interest_groups(category), after), DIGITS)
+        return round(fading_sum(self._interest_groups(category), 0), DIGITS)
 
     def interests(self) -> list[tuple[str, float]]:
         """Return every category with its score, highest first, then by name."""
         scores = []
         for category, amounts in self.core.interests.items():
-            scores.append((category, round(_sum(self._amount_groups(amounts.items()), 0), DIGITS)))
+            scores.append((category, round(fading_sum(self._amount_groups(amounts.items()), 0), DIGITS)))
         return sorted(scores, key=lambda row: (-row[1], row[0]))
 
     def grade(self, after: int = 0) -> str | None:
@@ -124,50 +108,98 @@ class Board:
         rules = self.rules
         if not rules.grades_fit or not rules.grades_engagement:
             return None
-        letter = _rung(rules.grades_fit, self.fit())
-        digit = _rung(rules.grades_engagement, self.value("engagement", after))
-        return letter + digit
+        engagement = self.value_after(ENGAGEMENT, after) if after else self.value(ENGAGEMENT)
+        return _rung(rules.grades_fit, self.fit()) + _rung(rules.grades_engagement, engagement)
+
+    # --- when? Each answer is a moment, UTC ms, after now and within `span` ms of it; None = none. ---------------------
 
     def next_score_change(self, name: str, test: Test, span: int | None) -> int | None:
-        """Return the first ms within `span` ms after now at which `test` of a score differs from now; None = none.
-
-        `span` None = ever. May be early, never late; so are the two below.
-        """
-        if name == FIT:
+        """Return when `test` of a score first differs from now. May be early, never late; so are the two below."""
+        if name == FIT or (name != TOTAL and name not in self.rules.scores):
             return None
-        names = [part for part in (self.rules.total if name == TOTAL else (name,)) if part in self.rules.scores]
-        weights = self.rules.total if name == TOTAL else {}
-        return self._first_change(
-            lambda after: within(test, self.value(name, after)),
+
+        def truth(after: int) -> bool:
+            return within(test, self.value_after(name, after))
+
+        falling = self._falling_groups(name)
+        if falling is not None and _one_sided(test):
+            return self._fall(falling, test, truth, span)
+        found = first_change(
+            truth,
             lambda a, b: _may_change(test, *self._score_bounds(name, a, b)),
-            _shorter(span, _fading_time([self.groups(part) for part in names])),
-            one_way=_one_sided(test) and _all_fall([(self.groups(part), weights.get(part, 1.0)) for part in names]),
+            _shorter(span, fading_time(self.groups(part) for part in self._parts(name))),
         )
+        return None if found is None else self.now + found
 
     def next_grade_change(self, span: int | None) -> int | None:
-        """Return the first ms within `span` after now at which the grade differs; None = none."""
-        if "engagement" not in self.rules.scores:
+        """Return when the grade first differs from now."""
+        if ENGAGEMENT not in self.rules.scores or not self.rules.grades_fit:
             return None
-        tests = [Test(ge=threshold) for threshold, _ in self.rules.grades_engagement]
-        return self._first_change(
+        thresholds = [threshold for threshold, _ in self.rules.grades_engagement]
+        value = self.value(ENGAGEMENT)
+        reached = [threshold for threshold in thresholds if value >= threshold]
+        if self._falling_groups(ENGAGEMENT) is not None:
+            return self.next_score_change(ENGAGEMENT, Test(ge=max(reached)), span) if reached else None
+        tests = [Test(ge=threshold) for threshold in thresholds]
+        found = first_change(
             self.grade,
-            lambda a, b: any(_may_change(test, *self._score_bounds("engagement", a, b)) for test in tests),
-            _shorter(span, _fading_time([self.groups("engagement")])),
-            one_way=_all_fall([(self.groups("engagement"), 1.0)]),
+            lambda a, b: any(_may_change(test, *self._score_bounds(ENGAGEMENT, a, b)) for test in tests),
+            _shorter(span, fading_time([self.groups(ENGAGEMENT)])),
         )
+        return None if found is None else self.now + found
 
     def next_interest_change(self, category: str, test: Test, span: int | None) -> int | None:
-        """Return the first ms within `span` after now at which `test` of an interest differs; None = none."""
+        """Return when `test` of an interest first differs from now."""
         groups = self._interest_groups(category)
-        return self._first_change(
-            lambda after: within(test, round(_sum(groups, after), DIGITS)),
-            lambda a, b: _may_change(test, *_bounds(groups, a, b)),
-            _shorter(span, _fading_time([groups])),
-            one_way=_one_sided(test) and _all_fall([(groups, 1.0)]),
-        )
 
-    def _total(self, part: Callable[[str], float]) -> float:
-        return math.fsum(weight * part(name) for name, weight in self.rules.total.items())
+        def truth(after: int) -> bool:
+            return within(test, round(fading_sum(groups, after), DIGITS))
+
+        if only_falls(groups) and _one_sided(test):
+            return self._fall(groups, test, truth, span)
+        found = first_change(
+            truth, lambda a, b: _may_change(test, *bounds(groups, a, b)), _shorter(span, fading_time([groups]))
+        )
+        return None if found is None else self.now + found
+
+    def _fall(self, groups: Groups, test: Test, truth: Callable[[int], bool], span: int | None) -> int | None:
+        upper = test.le if test.le is not None else test.lt
+        # A falling value leaves a lower bound once, and comes under an upper bound once.
+        if truth(0) != (upper is None):
+            return None
+        bound = upper if upper is not None else test.ge if test.ge is not None else test.gt
+        assert bound is not None
+        found = first_fall(groups, bound, test.ge is not None or test.lt is not None, truth, span)
+        return None if found is None else self.now + found
+
+    def _parts(self, name: str) -> list[str]:
+        names: Iterable[str] = self.rules.total if name == TOTAL else (name,)
+        return [part for part in names if part in self.rules.scores]
+
+    def _falling_groups(self, name: str) -> Groups | None:
+        """Return a score as one sum that only falls; None when it may rise, or its limits hold it."""
+        if name not in self._falling:
+            self._falling[name] = self._total_falling() if name == TOTAL else self._score_falling(name)
+        return self._falling[name]
+
+    def _score_falling(self, name: str) -> Groups | None:
+        score, groups = self.rules.scores[name], self.groups(name)
+        stays = groups.get(None, 0.0)
+        if not only_falls(groups) or (score.min is not None and stays < score.min):
+            return None
+        return groups if score.max is None or fading_sum(groups, 0) <= score.max else None
+
+    def _total_falling(self) -> Groups | None:
+        merged: Groups = {None: 0.0}
+        for part, weight in self.rules.total.items():
+            groups: Groups | None = {None: self.fit()} if part == FIT else {}
+            if part in self.rules.scores:
+                groups = self._falling_groups(part)
+            if groups is None or weight < 0:
+                return None
+            for half_life, points in groups.items():
+                merged[half_life] = merged.get(half_life, 0.0) + weight * points
+        return merged if merged[None] >= 0 and fading_sum(merged, 0) <= 100.0 else None
 
     def _interest_groups(self, category: str) -> Groups:
         wanted = category.casefold()
@@ -201,89 +233,8 @@ class Board:
         score = self.rules.scores.get(name)
         if score is None:
             return 0.0, 0.0
-        low, high = _bounds(self.groups(name), a, b)
-        return _clamped(score, low), _clamped(score, high)
-
-    def _first_change(
-        self, truth: Callable[[int], object], may_change: Callable[[int, int], bool], span: int, *, one_way: bool
-    ) -> int | None:
-        """Return the first ms in (now, now + span] at which `truth` differs from now.
-
-        Intervals in which the bounds allow no change are passed over, the others halved down to 1 ms, the earlier half
-        first. A truth that changes `one_way` only is known from its end. When it takes too many steps the interval's
-        beginning is returned: early, never late.
-        """
-        if span <= 0 or not may_change(0, span):
-            return None
-        before = truth(0)
-        if one_way:
-            if truth(span) == before:
-                return None
-            return self.now + _bisect(truth, before, span)
-        steps = 0
-        todo = _doubling(span)
-        while todo:
-            a, b = todo.pop()
-            if not may_change(a, b):
-                continue
-            if b - a <= 1:
-                if truth(b) != before:
-                    return self.now + b
-                continue
-            steps += 1
-            if steps > _STEPS:
-                return self.now + max(a, 1)
-            middle = (a + b) // 2
-            todo += [(middle, b), (a, middle)]
-        return None
-
-
-def _bisect(truth: Callable[[int], object], before: object, span: int) -> int:
-    """Return the first ms in (0, span] at which a truth that changes once differs from `before`."""
-    low, high = 0, min(span, 60_000)
-    while high < span and truth(high) == before:
-        low, high = high, min(high * 8, span)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if truth(middle) == before:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _doubling(span: int) -> list[tuple[int, int]]:
-    """Return intervals that cover (0, span], each twice as long as the one before; the first is last in the list."""
-    intervals = []
-    begin, width = 0, 60_000
-    while begin < span:
-        intervals.append((begin, min(begin + width, span)))
-        begin, width = begin + width, width * 2
-    return intervals[::-1]
-
-
-def _shorter(span: int | None, fading: int) -> int:
-    return fading if span is None else min(span, fading)
-
-
-def _one_sided(test: Test) -> bool:
-    return sum(bound is not None for bound in (test.ge, test.gt, test.le, test.lt, test.equals)) == 1 and (
-        test.equals is None
-    )
-
-
-def _all_fall(weighted: Iterable[tuple[Groups, float]]) -> bool:
-    """Return whether no term rises, so that the sum can only fall."""
-    return all(
-        points * weight >= 0
-        for groups, weight in weighted
-        for half_life, points in groups.items()
-        if half_life is not None
-    )
-
-
-def _clamped(score: Score, value: float) -> float:
-    return clamp(value, score.min, score.max)
+        low, high = bounds(self.groups(name), a, b)
+        return clamp(low, score.min, score.max), clamp(high, score.min, score.max)
 
 
 def _rung(thresholds: tuple[tuple[float, str], ...], value: float) -> str:
@@ -308,6 +259,10 @@ def within(test: Test, value: float) -> bool:
     )
 
 
+def _one_sided(test: Test) -> bool:
+    return test.equals is None and sum(bound is not None for bound in (test.ge, test.gt, test.le, test.lt)) == 1
+
+
 def _may_change(test: Test, low: float, high: float) -> bool:
     """Return whether `test` may differ among the values from `low` to `high`, rounded as they are compared."""
     low, high = round(low - _NOISE, DIGITS), round(high + _NOISE, DIGITS)
@@ -317,15 +272,9 @@ def _may_change(test: Test, low: float, high: float) -> bool:
     if holds != within(test, high):
         return True
     # Both ends outside: what lies between may still be inside.
-    bounds = (test.ge, test.gt, test.le, test.lt, test.equals)
-    return not holds and any(bound is not None and low < bound < high for bound in bounds)
+    limits = (test.ge, test.gt, test.le, test.lt, test.equals)
+    return not holds and any(limit is not None and low < limit < high for limit in limits)
 
 
-def _fading_time(sums: Iterable[Groups]) -> int:
-    """Return the ms after which everything that fades has faded to nothing."""
-    longest = 0.0
-    for groups in sums:
-        for half_life, points in groups.items():
-            if half_life is not None and abs(points) > _NOTHING:
-                longest = max(longest, half_life * (math.log2(abs(points) / _NOTHING) + 1))
-    return math.ceil(longest)
+def _shorter(span: int | None, fading: int) -> int:
+    return fading if span is None else min(span, fading)

@@ -46,7 +46,7 @@ class Ledger:
     def recheck(self, since: int) -> None:
         """Look again at the conversions from `since` (ms) on: a touch of that time was made or changed after them.
 
-        In order this happens to conversions of the touch's very moment, and to those between a mail click and its landing.
+        In order this happens to conversions of the touch's very moment, and between a mail click and its landing.
         """
         for name in [name for at, _, name in self.lead.hot.conversions if at >= since]:
             known = self._load(name)
