@@ -78,7 +78,7 @@ def all_touches(core: Core, late: list[Touch], rows: Rows) -> list[Touch]:
 
 
 def visit(core: Core, fact: Fact, rows: Rows) -> bool:
-    """Apply a session event: its visit, and the touch if it is an arrival. Returns whether a touch was made or changed."""
+    """Apply a session event: its visit, and the touch if it is an arrival; whether a touch was made or changed."""
     session = core.session
     fresh = session is None or fact.at - session.last >= IDLE_MS or fact.at - session.start >= SESSION_MS
     touch = touch_from(fact) if fact.touch is not None else None

@@ -14,8 +14,8 @@ DAY_MS: Final = 86_400_000
 class Test(msgspec.Struct, frozen=True):
     """One comparison of `where`, a trait condition or a threshold; a value passes when every bound that is set holds.
 
-    Text is compared without regard to case. `equals` and the members of `one_of`/`none_of` are case-folded text, numbers
-    or booleans; globs are case-folded.
+    Text is compared without regard to case. `equals` and the members of `one_of`/`none_of` are case-folded text,
+    numbers or booleans; globs are case-folded.
     """
 
     __test__ = False  # not a pytest class

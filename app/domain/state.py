@@ -1,7 +1,7 @@
 """The state of one lead, as values: what is kept between its events, and how it is written down.
 
-A lead is several rows, so that an event in order touches little: the hot row (everything a usual event needs), blocks of
-older touches, facts and message ids, a copy of the core for each of the last days, and one row per conversion.
+A lead is several rows, so that an event in order touches little: the hot row (everything a usual event needs), blocks
+of older touches, facts and message ids, a copy of the core for each of the last days, and one row per conversion.
 """
 
 from typing import Any, Final
