@@ -28,6 +28,15 @@ class Moment:
         self.stage = core.stage
         """The current stage, which conditions may look at; another while groups are worked out."""
         self._board: Board | None = None
+        self._excluded: bool | None = None
+
+    @property
+    def excluded(self) -> bool:
+        """Whether the lead is in no group: the rules exclude it."""
+        if self._excluded is None:
+            exclude = self.rules.exclude
+            self._excluded = exclude is not None and holds(exclude, self)
+        return self._excluded
 
     def at(self, now: int) -> "Moment":
         """Return the same lead at another moment."""
@@ -170,9 +179,17 @@ def next_change(condition: r.Condition, moment: Moment, until: int | None) -> in
     return None if at is None or (until is not None and at > until) else at
 
 
-def _parts(parts: Iterable[r.Condition], moment: Moment, until: int | None) -> int | None:
-    earliest: int | None = None
+def _parts(parts: Iterable[r.Condition], moment: Moment, until: int | None, *, decides: bool) -> int | None:
+    """Return when a composition may first differ; a part that time cannot change and that `decides` it settles it."""
+    by_events = moment.reader.plan.by_events
+    fading = []
     for part in parts:
+        if id(part) not in by_events:
+            fading.append(part)
+        elif holds(part, moment) == decides:
+            return None
+    earliest: int | None = None
+    for part in fading:
         at = next_change(part, moment, until)
         if at is not None:
             earliest = until = at
@@ -215,8 +232,8 @@ def _window_next(c: r.OrdersAre | r.RevenueIs, moment: Moment, _: int | None) ->
 
 
 _NEXT: Final[dict[type, Callable[[Any, Moment, int | None], int | None]]] = {
-    r.All: lambda c, m, until: _parts(c.parts, m, until),
-    r.AnyOf: lambda c, m, until: _parts(c.parts, m, until),
+    r.All: lambda c, m, until: _parts(c.parts, m, until, decides=False),
+    r.AnyOf: lambda c, m, until: _parts(c.parts, m, until, decides=True),
     r.Not: lambda c, m, until: next_change(c.part, m, until),
     r.ScoreIs: lambda c, m, until: m.board.next_score_change(c.name, c.test, _span(m, until)),
     r.GradeIs: lambda _, m, until: m.board.next_grade_change(_span(m, until)),

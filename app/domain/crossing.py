@@ -1,7 +1,7 @@
 """When a sum of fading terms crosses a threshold, to the millisecond (SEMANTICS §4).
 
-Two ways. A curve whose terms only fall crosses once: Newton's method finds where. What may rise and fall is searched by
-intervals: between two moments it lies between what its ends allow, and where that leaves a doubt the interval is halved.
+Two ways. A curve whose terms only fall crosses once: Newton's method finds where. What may rise and fall is searched
+by intervals: between two moments it lies between what its ends allow; where that leaves a doubt the interval is halved.
 """
 
 import math
@@ -74,7 +74,7 @@ def first_fall(groups: Groups, below: float, strictly: bool, truth: Truth, span:
 
 
 def _newton(fading: list[tuple[int, float]], target: float) -> float:
-    """Return where Σ points · 2^(−t/half-life) = target; from the left, where a convex falling curve never overshoots."""
+    """Return where Σ points · 2^(−t/half-life) = target: from the left, as a convex curve never overshoots."""
     t = 0.0
     for _ in range(_NEWTON_STEPS):
         value = slope = 0.0
@@ -117,8 +117,8 @@ def _settle(truth: Truth, before: object, guess: int, span: int | None) -> int:
 def first_change(truth: Truth, may_change: Callable[[int, int], bool], span: int) -> int | None:
     """Return the first ms in (0, span] at which `truth` differs from now; None = none.
 
-    Intervals in which `may_change` sees no chance are passed over, the others halved down to 1 ms, the earlier half first.
-    When that takes too many steps the interval's beginning is returned: early, never late.
+    Intervals in which `may_change` sees no chance are passed over, the others halved down to 1 ms, the earlier half
+    first. When that takes too many steps the interval's beginning is returned: early, never late.
     """
     if span <= 0 or not may_change(0, span):
         return None

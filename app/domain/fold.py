@@ -67,7 +67,6 @@ def note_step(core: Core, fact: Fact) -> None:
 def add_up(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> Effects:
     """Apply what is the same in any order of arrival, however late: amounts, orders, traits, who it is."""
     effects = Effects()
-    core.due = -1
     if not core.first_seen or fact.at < core.first_seen:
         core.first_seen = fact.at
     _know(core, fact)

@@ -1,16 +1,18 @@
 """Stages and segments: which groups a lead is in, and when that changes by itself (SEMANTICS §4, §8)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 import msgspec
 
 from app.domain.conditions import Moment, holds, next_change
+from app.domain.plan import LADDER, LADDER_BIT
 from app.domain.rulebook import Condition, Segment, Stage
 from app.domain.state import Core
 
 _LOOKS: Final = 1_000
-"""How many moments are looked at before a bound is given instead of the moment itself."""
+"""How many moments are looked at before a group's next change is taken as none."""
 
 
 class Groups(msgspec.Struct, frozen=True):
@@ -33,38 +35,100 @@ def groups_of(core: Core) -> Groups:
     return Groups(core.stage, core.stage_since, core.segments, core.left)
 
 
-def apply(core: Core, groups: Groups) -> None:
-    """Write groups into the state."""
+def due(nexts: Mapping[str, int]) -> int | None:
+    """Return when the first group has to be looked at again; None = never."""
+    return min(nexts.values(), default=None)
+
+
+def settle(core: Core, moment: Moment, mask: int) -> None:
+    """Bring the groups of a mask to what holds at a moment, with the times at which each has to be looked at again."""
+    plan = moment.reader.plan
+    if core.planned != plan.fingerprint:
+        mask, core.planned, core.nexts = plan.every, plan.fingerprint, {}
+    groups, mask = evaluate(moment, groups_of(core), mask)
+    core.nexts = next_looks(moment, groups, mask, core.nexts)
     core.stage, core.stage_since = groups.stage, groups.stage_since
     core.segments, core.left = groups.segments, groups.left
 
 
-def evaluate(moment: Moment, current: Groups) -> Groups:
-    """Return the groups that hold at a moment, given the current ones."""
-    now = moment.now
+def evaluate(moment: Moment, current: Groups, mask: int) -> tuple[Groups, int]:
+    """Return the groups that hold at a moment, given the current ones, and which were looked at.
+
+    Only those of the mask are, and what looks at a stage that has changed.
+    """
+    now, plan = moment.now, moment.reader.plan
     moment.stage = current.stage
-    rules = moment.rules
-    excluded = rules.exclude is not None and holds(rules.exclude, moment)
-    stage = current.stage
-    since = current.stage_since
-    # A condition may look at the current stage, so a change may bring the next one: at most once round the ladder.
-    for _ in rules.stages:
+    excluded = moment.excluded
+    stage, since = current.stage, current.stage_since
+    if mask & LADDER_BIT:
+        stages = moment.rules.stages
+        # A condition may look at the current stage, so a change may bring the next one: at most once round the ladder.
+        for _ in stages:
+            moment.stage = stage
+            held = stages[0].name if excluded else _highest(stages, moment, since)
+            if held == stage:
+                break
+            stage, since = held, now
         moment.stage = stage
-        held = rules.stages[0].name if excluded else _highest(rules.stages, moment, since)
-        if held == stage:
-            break
-        stage, since = held, now
-    moment.stage = stage
-    segments: dict[str, int] = {}
-    left = current.left
-    for segment in rules.segments:
-        entered = current.segments.get(segment.name)
-        stays = not excluded and _in_segment(segment, moment, entered, current.left.get(segment.name))
-        if stays:
-            segments[segment.name] = now if entered is None else entered
-        elif entered is not None and segment.cooldown:
-            left = {**left, segment.name: now}
-    return Groups(stage, since, segments, left)
+        if stage != current.stage:
+            mask |= plan.by_stage
+    segments, left = current.segments, current.left
+    for bit, segment in plan.segments:
+        if not mask & bit:
+            continue
+        name = segment.name
+        entered = segments.get(name)
+        if not excluded and _in_segment(segment, moment, entered, left.get(name)):
+            if entered is None:
+                segments = {**segments, name: now}
+        elif entered is not None:
+            segments = {other: at for other, at in segments.items() if other != name}
+            if segment.cooldown:
+                left = {**left, name: now}
+    return Groups(stage, since, segments, left), mask
+
+
+def next_looks(moment: Moment, groups: Groups, mask: int, nexts: dict[str, int]) -> dict[str, int]:
+    """Return when each group has to be looked at again: worked out anew for those of the mask."""
+    moment.stage = groups.stage
+    looks = dict(nexts)
+    mask &= moment.reader.plan.timed
+    if mask & LADDER_BIT:
+        _put(looks, LADDER, _earliest(moment, _ladder_conditions(moment, groups), _ladder_waits(moment, groups)))
+    for bit, segment in moment.reader.plan.segments:
+        if mask & bit:
+            conditions = _segment_conditions(segment, groups)
+            _put(looks, segment.name, _earliest(moment, conditions, _segment_waits(segment, groups)))
+    return looks
+
+
+def next_group_change(moment: Moment, *, stage_only: bool = False) -> tuple[int, Groups] | None:
+    """Return the first time after the moment at which the groups of the state differ if nothing happens.
+
+    With it come the groups from then on. None = never. With `stage_only` only the stage is looked at.
+    """
+    plan = moment.reader.plan
+    current, nexts = groups_of(moment.core), moment.core.nexts
+    if stage_only:
+        nexts = {LADDER: nexts[LADDER]} if LADDER in nexts else {}
+    for _ in range(_LOOKS):
+        at = due(nexts)
+        if at is None:
+            return None
+        moment = moment.at(at)
+        mask = plan.mask(name for name, look in nexts.items() if look <= at)
+        groups, mask = evaluate(moment, current, mask)
+        if groups.stage != current.stage or (not stage_only and not groups.same(current)):
+            return at, groups
+        nexts = next_looks(moment, groups, mask, nexts)
+    return None
+
+
+def _put(looks: dict[str, int], name: str, at: int | None) -> None:
+    if at is not None:
+        looks[name] = at
+    else:
+        looks.pop(name, None)
 
 
 def _highest(stages: tuple[Stage, ...], moment: Moment, since: int) -> str:
@@ -92,72 +156,46 @@ def _in_segment(segment: Segment, moment: Moment, entered: int | None, left: int
     return holds(segment.enter, moment) if segment.exit is None else not holds(segment.exit, moment)
 
 
-def next_group_change(
-    moment: Moment, until: int | None, *, stage_only: bool = False, current: Groups | None = None
-) -> tuple[int, Groups] | None:
-    """Return the first time after the moment, not after `until`, at which the groups differ if nothing happens.
-
-    With it come the groups from then on. None = no change. With `stage_only` a change of segments is passed over.
-    `current` are the groups at the moment, unless they are those of the state.
-    """
-    current = current or groups_of(moment.core)
-    for _ in range(_LOOKS):
-        at = _next_look(moment, until, current, stage_only=stage_only)
-        if at is None:
-            return None
-        moment = moment.at(at)
-        groups = evaluate(moment, current)
-        if groups.stage != current.stage or (not stage_only and not groups.same(current)):
-            return at, groups
-        if stage_only:
-            current = groups
-    return None
-
-
-def _next_look(moment: Moment, until: int | None, current: Groups, *, stage_only: bool) -> int | None:
-    """Return the next time at which anything that the groups depend on may differ."""
-    moment.stage = current.stage
-    earliest: int | None = None
-    for condition in _conditions(moment, current, stage_only=stage_only):
-        at = next_change(condition, moment, until)
-        if at is not None:
-            earliest = until = at
-    for at in _waits(moment, current, stage_only=stage_only):
-        if at > moment.now and (until is None or at <= until):
-            earliest = until = at
+def _earliest(moment: Moment, conditions: Iterable[Condition], waits: Iterator[int]) -> int | None:
+    """Return the next time at which one of the conditions may differ or a wait is over."""
+    earliest = min((at for at in waits if at > moment.now), default=None)
+    exclude, by_events = moment.rules.exclude, moment.reader.plan.by_events
+    if exclude is not None and id(exclude) not in by_events:
+        conditions = chain((exclude,), conditions)
+    for condition in conditions:
+        if id(condition) not in by_events:
+            at = next_change(condition, moment, earliest)
+            if at is not None:
+                earliest = at
     return earliest
 
 
-def _conditions(moment: Moment, current: Groups, *, stage_only: bool) -> Iterator[Condition]:
-    rules = moment.rules
-    if rules.exclude is not None:
-        yield rules.exclude
-    for stage in rules.stages:
+def _ladder_conditions(moment: Moment, groups: Groups) -> Iterator[Condition]:
+    for stage in moment.rules.stages:
         if stage.enter is not None:
             yield stage.enter
-        if stage.exit is not None and stage.name == current.stage:
+        if stage.exit is not None and stage.name == groups.stage:
             yield stage.exit
-    if stage_only:
-        return
-    for segment in rules.segments:
-        inside = segment.name in current.segments
-        if not inside or segment.exit is None:
-            yield segment.enter
-        if segment.exit is not None:
-            yield segment.exit
 
 
-def _waits(moment: Moment, current: Groups, *, stage_only: bool) -> Iterator[int]:
-    """Yield when a minimum stay or a cooldown ends."""
+def _ladder_waits(moment: Moment, groups: Groups) -> Iterator[int]:
     for stage in moment.rules.stages:
-        if stage.name == current.stage and stage.min_stay:
-            yield current.stage_since + stage.min_stay
-    if stage_only:
-        return
-    for segment in moment.rules.segments:
-        entered = current.segments.get(segment.name)
-        if entered is not None and segment.min_stay:
-            yield entered + segment.min_stay
-        left = current.left.get(segment.name)
-        if left is not None and segment.cooldown:
-            yield left + segment.cooldown
+        if stage.name == groups.stage and stage.min_stay:
+            yield groups.stage_since + stage.min_stay
+
+
+def _segment_conditions(segment: Segment, groups: Groups) -> Iterator[Condition]:
+    if segment.exit is None or segment.name not in groups.segments:
+        yield segment.enter
+    if segment.exit is not None:
+        yield segment.exit
+
+
+def _segment_waits(segment: Segment, groups: Groups) -> Iterator[int]:
+    """Yield when a minimum stay or a cooldown ends."""
+    entered = groups.segments.get(segment.name)
+    if entered is not None and segment.min_stay:
+        yield entered + segment.min_stay
+    left = groups.left.get(segment.name)
+    if left is not None and segment.cooldown:
+        yield left + segment.cooldown

@@ -14,7 +14,7 @@ from app.domain.attribution import conversions as conv
 from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
 from app.domain.facts import Fact
-from app.domain.groups import apply, evaluate, groups_of, next_group_change
+from app.domain.groups import due, groups_of, next_group_change, settle
 from app.domain.reader import Reader
 from app.domain.rulebook import DAY_MS
 from app.domain.series import Rows
@@ -125,7 +125,8 @@ class Lead:
         if effects.touched and core.last_touch is not None and not self._silent:
             self._ledger.recheck(core.last_touch.at)
         stage = core.stage
-        apply(core, evaluate(self._moment(core.at), groups_of(core)))
+        moved = self.reader.plan.moved_by(fact, touched=effects.touched)
+        settle(core, self._moment(core.at), self.reader.plan.every if stage is None else moved)
         if effects.counts:
             self._ledger.event(fact)
         self._ledger.stage(stage, fact)
@@ -139,15 +140,14 @@ class Lead:
         """Apply every timed change up to `until`."""
         while self.core.stage is not None:
             core = self.core
-            if core.due is None or core.due > until:
+            at = due(core.nexts)
+            if at is None or at > until:
                 return
-            found = next_group_change(self._moment(core.at), until)
-            if found is None:
-                return
-            stage = core.stage
-            core.at, core.event_id, core.due = found[0], "", -1
-            self._now = None
-            apply(core, found[1])
+            before, stage = groups_of(core), core.stage
+            settle(core, self._moment(at), self.reader.plan.mask(n for n, look in core.nexts.items() if look <= at))
+            if before.same(groups_of(core)):
+                continue
+            core.at, core.event_id = at, ""
             self._ledger.stage(stage, None)
             self._tell_change(core.at, {"kind": "timer"})
 
@@ -177,7 +177,7 @@ class Lead:
         if within:
             self._fold_again(within, within[0].key, set())
         self._now = None
-        apply(self.core, evaluate(self._moment(at), groups_of(self.core)))
+        settle(self.core, self._moment(at), self.reader.plan.every)
         self.hot.told.score_moved += self._score(at) - before
         self._tell_change(at, self._cause(late[-1]))
 
@@ -287,13 +287,10 @@ class Lead:
     def _cools_otherwise(self) -> bool:
         """Whether `cools_at` moved by more than a tenth of its distance."""
         core, known = self.core, self.hot.told.cools_at
-        moment = self._moment(core.at)
-        if known is None or known <= core.at:
-            return next_group_change(moment, None, stage_only=True) is not None
-        tenth = (known - core.at) // 10
-        if next_group_change(moment, known - tenth - 1, stage_only=True):
-            return True
-        return next_group_change(moment, known + tenth, stage_only=True) is None
+        leaves = next_group_change(self._moment(core.at), stage_only=True)
+        if known is None or known <= core.at or leaves is None:
+            return (leaves is None) != (known is None or known <= core.at)
+        return abs(leaves[0] - known) * 10 > known - core.at
 
     def _profile_digest(self) -> str:
         core = self.core
@@ -310,11 +307,10 @@ class Lead:
     def _tell_profile(self, at: int) -> None:
         core, told = self.core, self.hot.told
         moment = self._moment(at)
-        changes = next_group_change(moment, None)
-        leaves = changes
+        changes = leaves = next_group_change(moment)
         if changes is not None and changes[1].stage == core.stage:
-            leaves = next_group_change(moment.at(changes[0]), None, stage_only=True, current=changes[1])
-        core.due = changes[0] if changes else None
+            leaves = next_group_change(moment, stage_only=True)
+        told.next_change_at = changes[0] if changes else None
         told.seq += 1
         told.profile_at = at
         told.profile = self._profile_digest()
@@ -326,4 +322,6 @@ class Lead:
     def last_profile(self) -> dict[str, Any]:
         """Return the profile that was sent last, from the state as it was left."""
         told = self.hot.told
-        return outputs.profile(self.hot, self.lead_id, self._moment(told.profile_at), told.cools_at, self.core.due)
+        return outputs.profile(
+            self.hot, self.lead_id, self._moment(told.profile_at), told.cools_at, told.next_change_at
+        )

@@ -15,6 +15,7 @@ from app.domain.channels import Classifier, Touchpoint
 from app.domain.event import KINDS, NOT_THE_LEADS_DOING, SESSION_KINDS, Event, Rejected
 from app.domain.facts import Fact, Order
 from app.domain.matching import matches
+from app.domain.plan import Plan
 from app.domain.rulebook import Goal, PageDurationIs, Pattern, Rules, Signal, conditions_of
 from app.domain.signals import measured_units
 
@@ -71,6 +72,8 @@ class Reader:
         self._signals = _index((signal, signal.pattern) for signal in rules.signals.values())
         self._trackers = _index((tracker, tracker.pattern) for tracker in rules.trackers.values())
         self._goals = _index((goal, goal.pattern) for goal in rules.goals if goal.pattern is not None)
+        self.plan = Plan(rules)
+        """Which groups an event can move."""
         self.page_conditions = tuple(c for c in conditions_of(rules) if isinstance(c, PageDurationIs))
         """What asks for time on pages."""
         self._interests = frozenset(rules.interests.signals) if rules.interests else frozenset()

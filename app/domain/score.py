@@ -111,7 +111,7 @@ class Board:
         engagement = self.value_after(ENGAGEMENT, after) if after else self.value(ENGAGEMENT)
         return _rung(rules.grades_fit, self.fit()) + _rung(rules.grades_engagement, engagement)
 
-    # --- when? Each answer is a moment, UTC ms, after now and within `span` ms of it; None = none. ---------------------
+    # --- when? Each answer is UTC ms, after now and within `span` ms of it; None = none. ------------------------------
 
     def next_score_change(self, name: str, test: Test, span: int | None) -> int | None:
         """Return when `test` of a score first differs from now. May be early, never late; so are the two below."""
@@ -123,7 +123,7 @@ class Board:
 
         falling = self._falling_groups(name)
         if falling is not None and _one_sided(test):
-            return self._fall(falling, test, truth, span)
+            return self._fall(falling, self.value(name), test, truth, span)
         found = first_change(
             truth,
             lambda a, b: _may_change(test, *self._score_bounds(name, a, b)),
@@ -156,16 +156,18 @@ class Board:
             return within(test, round(fading_sum(groups, after), DIGITS))
 
         if only_falls(groups) and _one_sided(test):
-            return self._fall(groups, test, truth, span)
+            return self._fall(groups, round(fading_sum(groups, 0), DIGITS), test, truth, span)
         found = first_change(
             truth, lambda a, b: _may_change(test, *bounds(groups, a, b)), _shorter(span, fading_time([groups]))
         )
         return None if found is None else self.now + found
 
-    def _fall(self, groups: Groups, test: Test, truth: Callable[[int], bool], span: int | None) -> int | None:
+    def _fall(
+        self, groups: Groups, value: float, test: Test, truth: Callable[[int], bool], span: int | None
+    ) -> int | None:
         upper = test.le if test.le is not None else test.lt
         # A falling value leaves a lower bound once, and comes under an upper bound once.
-        if truth(0) != (upper is None):
+        if within(test, value) != (upper is None):
             return None
         bound = upper if upper is not None else test.ge if test.ge is not None else test.gt
         assert bound is not None

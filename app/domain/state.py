@@ -193,8 +193,10 @@ class Core(msgspec.Struct, array_like=True):
     """Segment → since."""
     left: dict[str, int] = {}
     """Segment → when it was left, while its cooldown lasts."""
-    due: int | None = -1
-    """When the groups next change if nothing happens: exact; None = never, -1 = not worked out since the last event."""
+    nexts: dict[str, int] = {}
+    """Group → when it has to be looked at again if nothing happens: at its next change or, at times, earlier."""
+    planned: str = ""
+    """Fingerprint of the rules that this was worked out with."""
 
     @property
     def key(self) -> tuple[int, str]:
@@ -228,6 +230,7 @@ class Told(msgspec.Struct, array_like=True):
     score_moved: float = 0.0
     """Sum of what events moved the score by since the last profile."""
     cools_at: int | None = None
+    next_change_at: int | None = None
 
 
 class Hot(msgspec.Struct, array_like=True):

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from app.engine.kafka import Log, Logged, Reader, Row
+from app.engine.kafka import Log, Logged, Row
+from app.engine.meters import Meter
 from app.engine.protocol import (
     EPOCH_KEY,
     FencedError,
@@ -39,12 +40,14 @@ class Changelog:
         appends: Log,
         rows: PartitionRows,
         wiped: Callable[[], PartitionRows],
+        meter: Meter | None = None,
     ) -> None:
         self._settings = settings
         self._topic = topic
         self._partition = partition
         self._appends = appends
         self._wiped = wiped
+        self._meter = meter if meter is not None else Meter()
         self._end = 0
         self.rows = rows
 
@@ -63,7 +66,7 @@ class Changelog:
 
     async def _take_over(self) -> int:
         stale = StaleKeys(self.rows.stamp)
-        async with Reader(self._settings, self._topic, self._partition) as reader:
+        async with self._appends.reader(self._topic, self._partition) as reader:
             await reader.seek(self.rows.next_offset)
             for _ in range(TRIES):
                 while (records := await reader.next()) is not None:
@@ -89,8 +92,10 @@ class Changelog:
             FencedError: a newer owner has the partition; nothing was written locally.
         """
         headers = stamp.headers()
-        stale = await self._append([(key, value, headers) for key, value in rows], stamp)
-        self.rows.write(rows, self._end - 1, stamp)
+        with self._meter.timed("changelog"):
+            stale = await self._append([(key, value, headers) for key, value in rows], stamp)
+        with self._meter.timed("rows"):
+            self.rows.write(rows, self._end - 1, stamp)
         await self._write_again(stale - {key for key, _ in rows}, stamp)
 
     async def _append(self, rows: list[Row], stamp: Stamp) -> set[bytes]:
@@ -103,7 +108,7 @@ class Changelog:
 
     async def _between(self, start: int, end: int, stamp: Stamp) -> set[bytes]:
         stale: set[bytes] = set()
-        async with Reader(self._settings, self._topic, self._partition) as reader:
+        async with self._appends.reader(self._topic, self._partition) as reader:
             await reader.seek(start)
             while (records := await reader.next(up_to=end)) is not None:
                 for record in records:
@@ -131,3 +136,4 @@ class Changelog:
     def _apply(self, records: list[Logged], stale: StaleKeys) -> None:
         rows = [(r.key, r.value) for r in records if stale.accept(r.key, stamp_of(r.headers))]
         self.rows.write(rows, records[-1].offset, stale.highest)
+        self._meter.recovering(len(records))

@@ -90,6 +90,10 @@ class Log:
             for future in futures:
                 await future
 
+    def reader(self, topic: str, partition: int) -> "Reader":
+        """Return a reader of one partition, to be entered."""
+        return Reader(self._settings, topic, partition)
+
     async def _submit(self, producer: Any, topic: str, partition: int, rows: Sequence[Row]) -> Any:
         batch = producer.create_batch()
         for key, value, headers in rows:

@@ -3,28 +3,20 @@
 import asyncio
 import contextlib
 import logging
-from collections import Counter, defaultdict, deque
+import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from app.engine.changelog import Changelog
-from app.engine.kafka import Log, Row
-from app.engine.partition import partition_of
-from app.engine.program import Output, Program, Record, Step
-from app.engine.protocol import (
-    META_KEY,
-    LogError,
-    Meta,
-    Sent,
-    applies,
-    decode_meta,
-    encode_meta,
-    lane_headers,
-    sender_of,
-    size_of,
-)
+from app.engine.kafka import Log
+from app.engine.meters import Meter
+from app.engine.metrics import Metric
+from app.engine.plan import Plan, Planner, Sends
+from app.engine.program import Program, Record, Step
+from app.engine.protocol import LogError, Meta, applies, decode_meta, sender_of, size_of
 from app.engine.store import PartitionRows
 
 log = logging.getLogger(__name__)
@@ -65,13 +57,6 @@ class LaneSpec(msgspec.Struct, frozen=True):
         return f"{self.app_id}/{self.name}/{partition}"
 
 
-class _Plan(msgspec.Struct):
-    step: Step
-    meta: Meta
-    rows: list[tuple[bytes, bytes | None]]
-    sends: dict[tuple[str, int], list[Row]]
-
-
 class Lane:
     """Runs a program over one partition's inputs (docs/decisions/0002 has the order of things and why)."""
 
@@ -85,6 +70,7 @@ class Lane:
         highwater: Callable[[str], int | None],
         wall_ms: Callable[[], int],
         changed: Callable[[], None],
+        meter: Meter | None = None,
     ) -> None:
         self.spec = spec
         self.partition = partition
@@ -102,6 +88,8 @@ class Lane:
         self._highwater = highwater
         self._wall_ms = wall_ms
         self._changed = changed
+        self._meter = meter if meter is not None else Meter()
+        self._planner = Planner(self.name, partition, spec.partitions)
         self._epoch = 0
         self._clock: int | None = None
         self._read_to: dict[str, int] = {}
@@ -148,10 +136,13 @@ class Lane:
         Raises:
             LogError, KafkaError, TimeoutError: the changelog or the broker is not usable.
         """
+        started = time.perf_counter()
         self._epoch = await self._changelog.take_over()
         self.meta = decode_meta(self.rows.meta)
         self.program.opened(self.rows)
-        await self._send(self._stored_outbox())
+        sends = self._planner.stored(self.meta, self.program, self.rows)
+        await self._send(sends)
+        self._meter.recovered(time.perf_counter() - started, resent=sum(map(len, sends.values())))
         first = await earliest()
         starts = {topic: max(self.meta.next.get(topic, 0), first.get(topic, 0)) for topic in self.spec.topics}
         self.meta = msgspec.structs.replace(self.meta, next=starts, outbox=[])
@@ -164,6 +155,7 @@ class Lane:
                 await self._process(self._gather())
             elif not await self._idle():
                 await self._rest()
+            self._meter.beat()
 
     def _gather(self) -> list[Chunk]:
         """Take chunks that wait, as many as one step may have, topic after topic."""
@@ -177,7 +169,7 @@ class Lane:
         return [chunk for chunks in by_topic.values() for chunk in chunks]
 
     async def _process(self, chunks: list[Chunk]) -> None:
-        reached = dict(self.meta.next)
+        reached, before = dict(self.meta.next), self.meta.step
         for chunk in chunks:
             if chunk.start > reached[chunk.topic]:
                 raise LogError(
@@ -186,22 +178,29 @@ class Lane:
                 )
             reached[chunk.topic] = max(reached[chunk.topic], chunk.records[-1].offset + 1)
         await self._step_over([record for chunk in chunks for record in chunk.records])
+        now = self._wall_ms()
         for chunk in chunks:
             chunk.done()
+            if self.meta.step > before:
+                first, last = chunk.records[0], chunk.records[-1]
+                self._meter.arrived(first.timestamp, last.timestamp, len(chunk.records), now)
         self._changed()
 
     async def _step_over(self, records: list[Any]) -> None:
         fresh, following, got = self._sift(records)
         if following == self.meta.next:
+            self._meter.stepped(0, len(records))
             return
-        step = self.program.step(fresh, self.rows) if fresh else Step()
-        plan = self._plan(step, following, got)
+        with self._meter.timed("fold"):
+            step = self.program.step(fresh, self.rows) if fresh else Step()
+            plan = self._plan(step, following, got)
         if size_of(plan.rows) > self.spec.step_bytes and len(records) > 1:
             half = len(records) // 2
-            self.counts["steps_halved"] += 1
+            self._halved()
             await self._step_over(records[:half])
             await self._step_over(records[half:])
             return
+        self._meter.stepped(len(fresh), len(records))
         await self._take(plan)
 
     def _sift(self, records: list[Any]) -> tuple[list[Record], dict[str, int], dict[str, int]]:
@@ -235,11 +234,12 @@ class Lane:
         while (step := self.program.idle(self.rows, clock, most)) is not None:
             plan = self._plan(step, self.meta.next, self.meta.got)
             if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
+                self._meter.metrics.add(Metric.IDLE_STEPS)
                 await self._take(plan)
                 self._changed()
                 return True
             most = most // 2
-            self.counts["steps_halved"] += 1
+            self._halved()
         return False
 
     async def _rest(self) -> None:
@@ -259,56 +259,28 @@ class Lane:
 
     # --- a step
 
-    def _plan(self, step: Step, following: dict[str, int], got: dict[str, int]) -> _Plan:
-        sent = dict(self.meta.sent)
-        outbox: list[Sent] = []
-        sends: dict[tuple[str, int], list[Row]] = defaultdict(list)
-        for output in step.outputs:
-            partition = self._destination(output)
-            channel = f"{output.topic}/{partition}"
-            seq = sent[channel] = sent.get(channel, 0) + 1
-            if output.ref is None:
-                outbox.append(Sent(output.topic, partition, seq, output.key, output.value))
-            else:
-                outbox.append(Sent(output.topic, partition, seq, ref=output.ref))
-            headers = lane_headers(self.name, self._epoch, seq)
-            sends[output.topic, partition].append((output.key, output.value, headers))
-        meta = Meta(self._epoch, self.meta.step + 1, following, sent, got, outbox)
-        for key in step.rows:
-            if key[:1] in (b"", b"\x00"):
-                raise ValueError(f"row key {key!r}: empty keys and those that start with a zero byte are the engine's")
-        return _Plan(step, meta, [*step.rows.items(), (META_KEY, encode_meta(meta))], sends)
+    def _plan(self, step: Step, following: dict[str, int], got: dict[str, int]) -> Plan:
+        return self._planner.plan(step, self.meta, self._epoch, following, got)
 
-    def _destination(self, output: Output) -> int:
-        if output.partition is not None:
-            return output.partition
-        return self.partition if output.key is None else partition_of(output.key, self.spec.partitions)
+    def _halved(self) -> None:
+        self.counts["steps_halved"] += 1
+        self._meter.metrics.add(Metric.STEPS_HALVED)
 
-    async def _take(self, plan: _Plan) -> None:
+    async def _take(self, plan: Plan) -> None:
         self.resting = False
         self.idle_event.clear()
         await self._changelog.append(plan.rows, plan.meta.stamp)
         self.meta = msgspec.structs.replace(plan.meta, outbox=[])
         self.counts.update(plan.step.counts)
+        self._meter.metrics.counted(plan.step.counts)
         if plan.step.commit is not None:
             plan.step.commit()
-        await self._send(plan.sends)
+        if plan.sends:
+            with self._meter.timed("outbox"):
+                await self._send(plan.sends)
 
-    async def _send(self, sends: dict[tuple[str, int], list[Row]]) -> None:
-        if sends:
-            await asyncio.gather(*(self._outputs.send(*to, rows) for to, rows in sends.items()))
-
-    def _stored_outbox(self) -> dict[tuple[str, int], list[Row]]:
-        """Return what the last step sent, as it sent it: the same content under the same headers."""
-        sends: dict[tuple[str, int], list[Row]] = defaultdict(list)
-        for sent in self.meta.outbox:
-            key, value = sent.key, sent.value
-            if sent.ref is not None:
-                output = self.program.render(sent.ref, self.rows)
-                key, value = output.key, output.value
-            headers = lane_headers(self.name, self.meta.epoch, sent.seq)
-            sends[sent.topic, sent.partition].append((key, value, headers))
-        return sends
+    async def _send(self, sends: Sends) -> None:
+        await asyncio.gather(*(self._outputs.send(*to, rows) for to, rows in sends.items()))
 
     def _clock_ms(self) -> int | None:
         """Return the lane's clock the wall clock less 1 s when all is read, else how far the laggards are."""

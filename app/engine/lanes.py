@@ -11,6 +11,8 @@ from faust.types import TP
 from app.engine.changelog import Changelog
 from app.engine.kafka import Log
 from app.engine.lane import Chunk, Lane, LaneSpec
+from app.engine.meters import Meter, Metrics
+from app.engine.metrics import Metric
 from app.engine.program import ProgramFactory
 from app.engine.store import LeadStore
 from app.engine.transport import ChunkMessage
@@ -43,6 +45,8 @@ class LaneAgent:
         self.lanes: dict[int, Lane] = {}
         """Lanes that are open; one that is still taking its partition over is not here yet."""
         self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.meters: dict[int, Meter] = {}
+        """Of lanes that are open or opening."""
         self.store: LeadStore | None = None
         self.spec = LaneSpec(
             app_id=settings.app_id,
@@ -65,6 +69,9 @@ class Engine:
         self.agents: dict[str, LaneAgent] = {}
         self.failure: BaseException | None = None
         """What ended a lane; the worker is going down."""
+        self.polled_at = time.monotonic()
+        """When the consumer last asked what to fetch, or was told that it may."""
+        self.metrics = Metrics()
         self.log = Log(settings)
         self._app: Any = None
         self._wall_ms = clock
@@ -92,6 +99,11 @@ class Engine:
         (agent,) = self.agents.values()
         return agent.lanes
 
+    @property
+    def rebalancing(self) -> bool:
+        """Before partitions are assigned to every agent, and between their revocation and the next assignment."""
+        return not self.agents.keys() <= self._owned.keys()
+
     # --- intake of the transport
 
     def takes(self, topic: str) -> bool:
@@ -100,6 +112,7 @@ class Engine:
 
     def wants(self, tp: TP) -> bool:
         """Whether the partition's lane is open and has room."""
+        self.polled_at = time.monotonic()
         lane = self._by_topic[tp.topic].lanes.get(tp.partition)
         return lane is not None and not lane.full
 
@@ -120,14 +133,19 @@ class Engine:
 
     def ready(self, agent: LaneAgent, owned: frozenset[int]) -> None:
         """Open the lanes of the partitions that this worker owns now."""
+        if not self._owned:
+            self.polled_at = time.monotonic()
+            self.metrics.add(Metric.REBALANCES)
         self._owned[agent.name] = owned
         for partition in sorted(owned - agent.tasks.keys()):
+            agent.meters[partition] = Meter(self.metrics)
             agent.tasks[partition] = asyncio.create_task(
                 self._life(agent, partition), name=agent.spec.lane_name(partition)
             )
 
     async def pause(self) -> None:
         """Close all lanes after their current step; those that do not end in time are cut off, as by a crash."""
+        self._owned.clear()
         tasks = [task for agent in self.agents.values() for task in agent.tasks.values()]
         for lane in self._all():
             lane.close()
@@ -144,7 +162,7 @@ class Engine:
         for agent in self.agents.values():
             agent.tasks.clear()
             agent.lanes.clear()
-        self._owned.clear()
+            agent.meters.clear()
 
     async def _life(self, agent: LaneAgent, partition: int) -> None:
         """Open and run a lane. Nothing that goes wrong leaves it except as the end of the worker."""
@@ -159,6 +177,7 @@ class Engine:
     async def _opened(self, agent: LaneAgent, partition: int) -> Lane:
         store = agent.store
         assert store is not None
+        meter = agent.meters[partition]
         changelog = Changelog(
             self.settings,
             agent.changelog.name,
@@ -166,6 +185,7 @@ class Engine:
             self.log,
             store.rows(partition),
             lambda: store.wiped(partition),
+            meter,
         )
         lane = Lane(
             agent.spec,
@@ -173,9 +193,10 @@ class Engine:
             agent.program_factory(partition),
             changelog,
             self.log,
-            lambda topic: self._highwater(topic, partition),
+            lambda topic: self.highwater(topic, partition),
             self._wall_ms,
             self._changed,
+            meter,
         )
         consumer = self._app.consumer
         starts = await lane.open(lambda: consumer.earliest(agent.topics, partition))
@@ -183,7 +204,8 @@ class Engine:
         log.info("%s: open at epoch %d, step %d", lane.name, changelog.rows.epoch, lane.meta.step)
         return lane
 
-    def _highwater(self, topic: str, partition: int) -> int | None:
+    def highwater(self, topic: str, partition: int) -> int | None:
+        """Return the offset after the partition's last record, as the last fetch told it; None before that."""
         found: int | None = self._app.consumer.highwater_of(topic, partition)
         return found
 

@@ -27,8 +27,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     buckets: tuple[float, ...] = ()
     """Upper bounds, of a histogram."""
     count: str = ""
-    """Name of the programs' count (`Step.counts`) that feeds it. With labels, their values follow it: `rejected.no_type`,
-    `read.events.web.page_viewed`; only the first of several may have dots in it."""
+    """Name of the programs' count (`Step.counts`) that feeds it. With labels, their values follow it, as in
+    `rejected.no_type` or `read.events.web.page_viewed`; only the first of several may have dots in it."""
 
 
 class Metric(Enum):
@@ -128,8 +128,8 @@ class Metric(Enum):
         name="leadstream_step_seconds",
         kind="histogram",
         unit="seconds",
-        help="Time of a step by stage: fold (decode, fold, encode), changelog (until acknowledged), rows (local write), "
-        "outbox (until acknowledged). Wall time; what other lanes did while one waited is in it.",
+        help="Time of a step by stage: fold (decode, fold, encode), changelog (until acknowledged), rows (local "
+        "write), outbox (until acknowledged). Wall time; what other lanes did while one waited is in it.",
         labels=("stage",),
         buckets=FAST_S,
     )
@@ -149,8 +149,8 @@ class Metric(Enum):
         name="leadstream_latency_seconds",
         kind="histogram",
         unit="seconds",
-        help="From a record's timestamp until what follows from it is acknowledged. Of each chunk one half counts as old "
-        "as its first record, the other as its last.",
+        help="From a record's timestamp until what follows from it is acknowledged. Of each chunk one half counts as "
+        "old as its first record, the other as its last.",
         buckets=WAIT_S,
     )
     REPEATS = Spec(

@@ -17,6 +17,7 @@ from app import topics as topic_data
 from app.engine.lanes import Engine, LaneAgent
 from app.engine.program import ProgramFactory
 from app.engine.store import LeadStore
+from app.engine.web import serving
 from app.settings import Settings
 from app.topics import Topic
 
@@ -227,9 +228,10 @@ async def _crashed(app: App) -> None:
 
 
 async def serve(settings: Settings, agents: Sequence[Agents]) -> None:
-    """Run a worker until SIGTERM or SIGINT, then drain and stop.
+    """Run a worker until SIGTERM or SIGINT, then drain and stop. It answers on the settings' `web_port` all the while.
 
     Raises:
+        OSError: that port cannot be listened on.
         TopicsError: the broker or its topics are not what is needed.
         WorkerError: it went down by itself.
     """
@@ -242,10 +244,11 @@ async def serve(settings: Settings, agents: Sequence[Agents]) -> None:
     try:
         stop = asyncio.create_task(told.wait())
         crashed = asyncio.create_task(_crashed(app))
-        starting = asyncio.create_task(app.start())
-        await asyncio.wait({stop, crashed}, return_when=asyncio.FIRST_COMPLETED)
-        await app.stop()
-        await asyncio.gather(starting, return_exceptions=True)
+        async with serving(app.intake):
+            starting = asyncio.create_task(app.start())
+            await asyncio.wait({stop, crashed}, return_when=asyncio.FIRST_COMPLETED)
+            await app.stop()
+            await asyncio.gather(starting, return_exceptions=True)
         if crashed.done():
             raise WorkerError(f"the worker went down: {app.crash_reason}") from app.crash_reason
         crashed.cancel()

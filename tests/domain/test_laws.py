@@ -6,8 +6,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.domain.conditions import Moment
 from app.domain.event import Event
 from app.domain.explain import explain
+from app.domain.groups import evaluate, groups_of, next_group_change, next_looks
 from app.domain.score import Board
 from tests.domain.histories import histories
 from tests.domain.stories import DAY, Story, shop_reader
@@ -82,6 +84,23 @@ def test_how_events_are_chunked_does_not_matter(orders: tuple[list[Event], list[
     _, profile = told_in_order(events)
     chunked = Story(SHOP).tell_in_chunks(arrival, size)
     assert comparable(chunked.until(events[-1].at + END)) == comparable(profile)
+
+
+@LAW
+@given(histories())
+def test_looking_at_the_groups_that_an_event_moves_is_looking_at_all(events: list[Event]) -> None:
+    story = Story(SHOP)
+    for event in events:
+        lead = story.tell(event).lead()
+        core = lead.hot.core
+        if core.stage is None:
+            continue
+        moment = Moment(core, SHOP, core.at, known=lead.known)
+        every, _ = evaluate(moment, groups_of(core), SHOP.plan.every)
+        assert every == groups_of(core)
+        announced = next_group_change(moment)
+        core.nexts = next_looks(moment, groups_of(core), SHOP.plan.every, {})
+        assert next_group_change(moment) == announced
 
 
 @LAW

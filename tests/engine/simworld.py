@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,8 +17,8 @@ from app.engine.changelog import Changelog
 from app.engine.kafka import Log, Logged, Row
 from app.engine.lane import Chunk, Lane, LaneSpec
 from app.engine.program import Program, Record
-from app.engine.protocol import FencedError, Headers, Stamp
-from app.engine.store import OFFSET_KEY, STAMP_KEY, PartitionRows
+from app.engine.protocol import FencedError, Headers
+from app.engine.store import PartitionRows
 from app.settings import Settings
 from tests.engine.simdisk import Disk, MemoryRows
 
@@ -38,10 +39,23 @@ class Entry(Record, frozen=True, gc=False):
     headers: Headers = ()
 
 
+@dataclass
+class Waiting:
+    """Something that a worker waits for."""
+
+    worker: "Worker | None"
+    """None: nobody any more."""
+    point: str
+    future: asyncio.Future[int]
+    packet: tuple[str, int, Sequence[Row]] | None = None
+    """What is on its way to the broker: topic, partition, rows."""
+    answer: int = 0
+
+
 class Worker:
     """One life of a lane on one machine."""
 
-    def __init__(self, world: "World", partition: int, machine: int, lane_type: type[Lane]) -> None:
+    def __init__(self, world: "World", partition: int, machine: int) -> None:
         self.world = world
         self.partition = partition
         self.machine = machine
@@ -51,8 +65,8 @@ class Worker:
         disk = world.disks[partition, machine]
         self.rows = MemoryRows(disk, self.may_die)
         log = MemoryLog(world, self)
-        changelog = Changelog(world.settings, world.changelog, partition, log, self.rows, self._wiped)
-        self.lane = lane_type(
+        changelog = world.changelog_type(world.settings, world.changelog, partition, log, self.rows, self._wiped)
+        self.lane = world.lane_type(
             world.spec,
             partition,
             world.make(partition),
@@ -75,6 +89,11 @@ class Worker:
     def _wiped(self) -> PartitionRows:
         raise AssertionError("a changelog was taken for a foreign one")
 
+    def die(self) -> None:
+        """End here and now."""
+        self.dead = True
+        self.task.cancel()
+
     def may_die(self, point: str) -> None:
         """Die here, if the seed says so."""
         if self.dead or self.world.crashes_at(point):
@@ -91,22 +110,13 @@ class MemoryLog(Log):
         self._worker = worker
 
     async def append(self, topic: str, partition: int, rows: Sequence[Row]) -> int:
-        return await self._arrive("append", topic, partition, rows)
+        return await self._world.point(self._worker, "append", (topic, partition, rows))
 
     async def send(self, topic: str, partition: int, rows: Sequence[Row]) -> None:
         half = len(rows) // 2 if self._world.chance.random() < 0.2 else 0
         for part in (rows[:half], rows[half:]):
             if part:
-                await self._arrive("send", topic, partition, part)
-
-    async def _arrive(self, verb: str, topic: str, partition: int, rows: Sequence[Row]) -> int:
-        world = self._world
-        await world.point(self._worker, f"{verb} on its way")
-        base = world.arrive(topic, partition, rows)
-        if world.chance.random() < world.repeats:  # the acknowledgement was lost, the producer tried again
-            base = world.arrive(topic, partition, rows)
-        await world.point(self._worker, f"{verb} to be acknowledged")
-        return base
+                await self._world.point(self._worker, "send", (topic, partition, part))
 
     def reader(self, topic: str, partition: int) -> Any:
         return MemoryReader(self._world, self._worker, (topic, partition))
@@ -158,6 +168,7 @@ class World:
         zombie: float = 0.02,
         repeats: float = 0.05,
         lane_type: type[Lane] = Lane,
+        changelog_type: type[Changelog] = Changelog,
     ) -> None:
         self.settings = settings
         self.make = make
@@ -173,9 +184,10 @@ class World:
         self.disks = {(p, m): Disk() for p in range(settings.partitions) for m in range(MACHINES)}
         self.owners: dict[int, Worker] = {}
         self.zombies: list[Worker] = []
-        self.pending: list[tuple[Worker, str, asyncio.Future[None]]] = []
+        self.pending: list[Waiting] = []
         self.changelog = topics.changelog(settings, "leads").name
-        self._lane_type = lane_type
+        self.lane_type = lane_type
+        self.changelog_type = changelog_type
         inputs = topics.topics(settings).inputs
         self.spec = LaneSpec(
             app_id=settings.app_id,
@@ -204,13 +216,13 @@ class World:
         log.append(Entry(topic, partition, len(log), timestamp, key, value))
         return log[-1]
 
-    async def point(self, worker: Worker, name: str) -> None:
-        """Wait until it is this one's turn; maybe die instead."""
+    async def point(self, worker: Worker, name: str, packet: tuple[str, int, Sequence[Row]] | None = None) -> int:
+        """Wait until it is this one's turn, or die; a packet arrives at the broker, and its base offset is returned."""
         if worker.dead:
             raise CrashError(name)
-        future = asyncio.get_running_loop().create_future()
-        self.pending.append((worker, name, future))
-        await future
+        waiting = Waiting(worker, name, asyncio.get_running_loop().create_future(), packet)
+        self.pending.append(waiting)
+        return await waiting.future
 
     def crashes_at(self, point: str) -> bool:
         """Draw whether a worker dies at this point."""
@@ -221,62 +233,71 @@ class World:
 
     # --- what happens
 
-    async def run(self) -> None:
+    async def run(self) -> "World":
         """Let things happen until there is nothing left to do."""
         rest = 0
         while rest < ROUNDS_OF_REST:
             self._bury()
             rest = 0 if self._something() else rest + 1
             await asyncio.sleep(0)
+        return self
+
+    def close(self) -> None:
+        """End every lane."""
+        for worker in [*self.owners.values(), *self.zombies]:
+            worker.die()
 
     def _something(self) -> bool:
         """Do one thing; return whether there was one to do."""
         chance = self.chance
         vacant = [p for p in range(self.settings.partitions) if p not in self.owners]
         if vacant and chance.random() < 0.3:
-            self._start(chance.choice(vacant), chance.randrange(MACHINES))
+            self._start(chance.choice(vacant))
         elif self.owners and chance.random() < self.zombie and self.crashes.total() < self.most_crashes:
             self._replace(chance.choice(sorted(self.owners)))
         elif self.pending and chance.random() < 0.8:
-            self._go_on(*self.pending.pop(chance.randrange(len(self.pending))))
+            self._go_on(self.pending.pop(chance.randrange(len(self.pending))))
         elif not self._feed():
             return bool(self.pending or vacant)
         return True
 
-    def _start(self, partition: int, machine: int) -> None:
-        disk = self.disks[partition, machine]
+    def _start(self, partition: int) -> None:
+        """Have a partition that nobody has taken over by a machine that has no lane of it."""
+        taken = {zombie.machine for zombie in self.zombies if zombie.partition == partition}
+        machine = self.chance.choice([m for m in range(MACHINES) if m not in taken])
         if self.crash:
-            disk.suffer(self.chance)
-        self.owners[partition] = Worker(self, partition, machine, self._lane_type)
+            self.disks[partition, machine].suffer(self.chance)
+        self.owners[partition] = Worker(self, partition, machine)
 
     def _replace(self, partition: int) -> None:
         """Give the partition to the other machine while its owner does not know yet."""
+        for zombie in self.zombies:
+            if zombie.partition == partition:
+                zombie.die()
         former = self.owners.pop(partition)
-        self.zombies.append(former)
-        if sum(zombie.partition == partition for zombie in self.zombies) < MACHINES:
-            self._start(partition, 1 - former.machine)
-        else:  # both machines have one of their own; the former must end first, as a process does before it restarts
-            former.dead = True
+        self.zombies = [zombie for zombie in self.zombies if not zombie.dead] + [former]
+        self._start(partition)
 
-    def _go_on(self, worker: Worker, point: str, future: asyncio.Future[None]) -> None:
-        if future.done():
-            return
-        if worker.dead:
-            # Of what the dead had on its way, some arrives after all; what it waited for does not matter.
-            if point.endswith("on its way") and self.chance.random() < 0.5:
-                future.set_result(None)
-            else:
-                future.set_exception(CrashError(point))
-        elif self.crashes_at(point):
-            worker.dead = True
-            if point.endswith("on its way") and self.chance.random() < 0.7:
-                self.pending.append((worker, point, future))
-                worker.task.cancel()  # the process is gone, not what it sent
-                self._let_arrive(worker)
-            else:
-                future.set_exception(CrashError(point))
-        else:
-            future.set_result(None)
+    def _go_on(self, waiting: Waiting) -> None:
+        worker, packet, future = waiting.worker, waiting.packet, waiting.future
+        if worker is None or worker.dead:  # of what it had on its way, some arrives after all
+            if packet is not None and self.chance.random() < 0.5:
+                self.arrive(*packet)
+            future.cancel()
+        elif self.crashes_at(waiting.point + (" on its way" if packet else " acknowledged")):
+            if packet is not None:
+                self.pending.append(waiting)
+            worker.die()
+        elif packet is not None:
+            waiting.answer = self.arrive(*packet)
+            if self.chance.random() < self.repeats:  # the acknowledgement was lost, the producer tries again
+                waiting.answer = self.arrive(*packet)
+            if self.chance.random() < self.repeats:  # and once more, some time later
+                self.pending.append(Waiting(None, "repeat", asyncio.Future(), packet))
+            waiting.packet = None
+            self.pending.append(waiting)
+        elif not future.done():
+            future.set_result(waiting.answer)
 
     def _feed(self) -> bool:
         """Let one lane's consumer fetch from one topic; now and then it was sent back to what it has read."""

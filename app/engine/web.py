@@ -1,0 +1,96 @@
+"""The worker's HTTP server: `/metrics`, `/health/live`, `/health/ready`. Read only, no password, no personal data."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import orjson
+from aiohttp import web
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from app.engine.health import Status, readings, status, why_not_live, why_not_ready
+from app.engine.lanes import Engine
+from app.engine.meters import gauge_families
+
+SERVICE_UNAVAILABLE: Final = 503
+
+
+class _Gauges(Collector):
+    """What is true of the engine at the moment of the scrape."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[Family]:
+        return gauge_families(readings(self._engine))
+
+
+def registry(engine: Engine) -> CollectorRegistry:
+    """Return a registry of the engine's metrics, and of this process's memory, time and files."""
+    made = CollectorRegistry()
+    made.register(engine.metrics)
+    made.register(_Gauges(engine))
+    ProcessCollector(registry=made)
+    return made
+
+
+def application(engine: Engine) -> web.Application:
+    """Return the routes of an engine.
+
+    A worker is dead when nothing moved for `rebalance_timeout_ms`: no single wait of a lane may take longer.
+    """
+    known = registry(engine)
+    patience_s = engine.settings.rebalance_timeout_ms / 1_000
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(known), headers={"Content-Type": content_type})
+
+    async def live(_: web.Request) -> web.Response:
+        now = status(engine)
+        return _answer(now, why_not_live(now, patience_s))
+
+    async def ready(_: web.Request) -> web.Response:
+        now = status(engine)
+        return _answer(now, why_not_ready(now))
+
+    routes = web.Application()
+    routes.router.add_get("/metrics", metrics)
+    routes.router.add_get("/health/live", live)
+    routes.router.add_get("/health/ready", ready)
+    return routes
+
+
+def _answer(now: Status, why: list[str]) -> web.Response:
+    body = {
+        "ok": not why,
+        "why": why,
+        "lanes": {"open": sum(lane.open for lane in now.lanes), "opening": sum(not lane.open for lane in now.lanes)},
+        "lag": sum(lane.lag for lane in now.lanes),
+    }
+    return web.Response(
+        body=orjson.dumps(body), status=SERVICE_UNAVAILABLE if why else 200, content_type="application/json"
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(engine: Engine) -> AsyncIterator[int]:
+    """Serve on the settings' `web_host` and `web_port`, if there is one; yields the port, 0 when nothing is served.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    settings = engine.settings
+    if not settings.web_port:
+        yield 0
+        return
+    runner = web.AppRunner(application(engine), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.web_host, settings.web_port).start()
+        yield settings.web_port
+    finally:
+        await runner.cleanup()
