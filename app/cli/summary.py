@@ -20,7 +20,7 @@ MODELS: Final = (
     *("w_shaped", "full_path", "markov", "shapley", "custom"),
 )
 UNATTRIBUTED: Final = "unattributed"
-NOTHING: Final = "–"  # noqa: RUF001 - an en dash, as in any printed table
+NOTHING: Final = "–"
 
 Record = dict[str, Any]
 

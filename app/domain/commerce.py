@@ -26,9 +26,11 @@ def place_order(core: Core, fact: Fact, rules_currency: str) -> list[WaitingRefu
     order = fact.order
     assert order is not None
     known = core.orders.get(order.order_id)
-    state = OrderState(fact.at, fact.id, order.minor or 0, order.currency, signals=fact.signals)
+    state = OrderState(fact.at, fact.id, order.minor or 0, order.currency)
+    if not fact.tagged:
+        state.signals, state.trackers, state.interests = fact.signals, fact.trackers, fact.interests
     if known is not None:
-        state.refunds = known.refunds
+        state.refunds, state.cancelled = known.refunds, known.cancelled
     core.orders[order.order_id] = state
     waited = [told for told in core.waiting.pop(order.order_id, []) if fact.at - told.at < WAIT_MS]
     return [told for told in waited if not _refund(state, told, rules_currency)]
@@ -43,10 +45,13 @@ def refund(core: Core, fact: Fact, rules_currency: str) -> WaitingRefund | None:
     )
     state = core.orders.get(order.order_id)
     if state is not None:
-        return None if _refund(state, told, rules_currency) else told
-    queue = core.waiting.get(order.order_id, [])
-    if all(other.refund_id != told.refund_id for other in queue):
-        core.waiting[order.order_id] = [*queue, told]
+        # Of a refund that came first by event time the same holds as if it had arrived first.
+        in_time = state.at - told.at < WAIT_MS
+        return told if in_time and not _refund(state, told, rules_currency) else None
+    # Of repeats the newest waits the longest: which of them arrived first makes no difference.
+    queue = {other.refund_id: other for other in core.waiting.get(order.order_id, [])}
+    queue[told.refund_id] = max(told, queue.get(told.refund_id, told), key=lambda other: (other.at, other.fact_id))
+    core.waiting[order.order_id] = list(queue.values())
     return None
 
 
@@ -58,6 +63,7 @@ def _refund(state: OrderState, told: WaitingRefund, rules_currency: str) -> bool
         if not told.currency:
             minor = _rescaled(minor, rules_currency, state.currency)
     state.refunds.setdefault(told.refund_id, minor)
+    state.cancelled = state.cancelled or told.cancels
     return True
 
 

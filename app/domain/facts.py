@@ -39,6 +39,8 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
     currency: str
     refund_id: str = ""
     """What repeats of a refund are known by: `refund_id`, else the event's id."""
+    named: bool = True
+    """False when the message told no order id, and its own stands for it."""
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):

@@ -161,11 +161,18 @@ class Fields:
         return [value for value in found if value]
 
     def products(self) -> tuple[Product, ...]:
-        """Return the event's products: its `products`, else itself."""
+        """Return the event's products: its `products`, else itself.
+
+        A cart that is shown without a list has none, and so has the view of a product that is not named.
+        """
         listed = self.event.properties.get("products")
         if isinstance(listed, list):
             return tuple(self._product(product) for product in listed[:100] if isinstance(product, dict))
-        return (self._product(self.event.properties),)
+        if self.event.kind == "cart_viewed":
+            return ()
+        product = self._product(self.event.properties)
+        named = product.product_id or product.category or self.event.kind != "product_viewed"
+        return (product,) if named else ()
 
     def _product(self, told: dict[str, Any]) -> Product:
         quantity = number_of(told.get("quantity"))

@@ -137,10 +137,16 @@ def _take_back(core: Core, fact: Fact, reader: Reader) -> None:
         signal = reader.rules.signals.get(name)
         if signal is not None and name in core.signals:
             undo(core.signals[name], signal, known.at, units)
-    for tracker in fact.trackers:
+    for tracker in known.trackers:
         times = core.trackers.get(tracker, [])
         if known.at in times:
             times.remove(known.at)
+    for category, names in known.interests:
+        for name in names:
+            signal = reader.rules.signals.get(name)
+            amount = core.interests.get(category, {}).get(name)
+            if signal is not None and amount is not None:
+                undo(amount, signal, known.at, 1.0)
 
 
 def _know(core: Core, fact: Fact) -> None:

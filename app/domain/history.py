@@ -14,6 +14,8 @@ from app.domain.state import Copy, Core, Extras, Hot, Touch
 LOG_PREFIX: Final = "l|"
 LOG_LIMIT: Final = 2_000
 COPY_PREFIX: Final = "c|"
+_SPANS_KEPT: Final = 500
+"""Visits of late events that later ones may still join."""
 
 
 def remember(hot: Hot, fact: Fact, rows: Rows) -> None:
@@ -36,13 +38,17 @@ def _seal(hot: Hot, rows: Rows) -> None:
 def copy(hot: Hot, rows: Rows) -> None:
     """Keep the core as it is now."""
     core = hot.core
-    if core.day < 0:
+    if not core.first_seen:
         hot.copies.append(Copy(-1, "", ""))
         return
-    row = f"{COPY_PREFIX}{hot.copied:06d}"
-    hot.copied += 1
+    row = _new_row(hot)
     rows.put(row, msgspec.msgpack.encode(core))
     hot.copies.append(Copy(core.at, core.event_id, row))
+
+
+def _new_row(hot: Hot) -> str:
+    hot.copied += 1
+    return f"{COPY_PREFIX}{hot.copied - 1:06d}"
 
 
 def trim(hot: Hot, rows: Rows, oldest: int) -> None:
@@ -88,11 +94,12 @@ def rewrite(hot: Hot, rows: Rows, redone: list[Fact], old: Core) -> None:
 
 def each_copy(hot: Hot, rows: Rows) -> Iterator[Core]:
     """Yield the core of every copy, and write it back as the caller leaves it."""
-    for known in hot.copies:
-        if known.row:
-            core = _load(known, rows)
-            yield core
-            rows.put(known.row, msgspec.msgpack.encode(core))
+    for index, known in enumerate(hot.copies):
+        core = _load(known, rows)
+        yield core
+        row = known.row or _new_row(hot)
+        rows.put(row, msgspec.msgpack.encode(core))
+        hot.copies[index] = Copy(known.at, known.event_id, row)
 
 
 def _load(known: Copy, rows: Rows) -> Core:
@@ -130,9 +137,9 @@ def late_visit(core: Core, extras: Extras, fact: Fact, rows: Rows) -> LateVisit 
         if start - journey.IDLE_MS < fact.at < last + journey.IDLE_MS:
             longer = max(start - fact.at, fact.at - last, 0)
             if longer:
-                extras.sessions.append((min(start, fact.at), max(last, fact.at)))
+                _keep_span(extras, min(start, fact.at), max(last, fact.at))
             return LateVisit(fresh=False, longer=longer, span=last - start + longer)
-    extras.sessions.append((fact.at, fact.at))
+    _keep_span(extras, fact.at, fact.at)
     return LateVisit(fresh=True, longer=0, span=0)
 
 
@@ -142,7 +149,13 @@ def late_touch(extras: Extras, fact: Fact, *, joined: bool) -> Touch | None:
         return None
     touch = journey.touch_from(fact)
     insort(extras.touches, touch, key=lambda known: known.key)
+    del extras.touches[: -journey.TOUCHES_KEPT]
     return touch
+
+
+def _keep_span(extras: Extras, start: int, last: int) -> None:
+    extras.sessions.append((start, last))
+    del extras.sessions[:-_SPANS_KEPT]
 
 
 def apply_visit(core: Core, visit: LateVisit | None, touch: Touch | None) -> None:

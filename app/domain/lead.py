@@ -158,10 +158,13 @@ class Lead:
         if fact.id in found and not fact.tagged:
             fact = msgspec.structs.replace(fact, tagged=True)
             self.tagged += 1
-        earlier = {mail.fact_id for mail in mails if mail.fact_id in found and not mail.tagged} - {fact.id}
+        earlier = [
+            (mail.at, mail.fact_id)
+            for mail in mails
+            if mail.fact_id in found and not mail.tagged and mail.fact_id != fact.id and mail.at > self.hot.sealed
+        ]
         if earlier:
-            first = min((mail.at, mail.fact_id) for mail in mails if mail.fact_id in earlier)
-            self._fold_again([], first, earlier)
+            self._fold_again([], min(earlier), {fact_id for _, fact_id in earlier})
         return fact
 
     # --- late ---------------------------------------------------------------------------------------------------------

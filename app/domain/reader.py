@@ -173,7 +173,8 @@ class Reader:
         order_id = fields.first_text(event.properties, "order_id", "orderId")
         if event.kind == "order_completed":
             currency = event.currency or self.rules.currency
-            return Order(order_id or event.id, to_minor(event.amount or "0", currency), currency)
+            minor = to_minor(event.amount or "0", currency)
+            return Order(order_id or event.id, minor, currency, named=bool(order_id))
         if not order_id:
             return None
         refund_id = fields.first_text(event.properties, "refund_id", "refundId") or event.id

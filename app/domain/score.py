@@ -83,7 +83,8 @@ class Board:
     def value_after(self, name: str, after: int) -> float:
         """Return a score `after` ms from now if nothing happens, rounded to 9 decimals."""
         if name == TOTAL:
-            parts = [weight * self.value_after(part, after) for part, weight in self.rules.total.items()]
+            at = self.value_after if after else lambda part, _: self.value(part)
+            parts = [weight * at(part, after) for part, weight in self.rules.total.items()]
             return round(clamp(math.fsum(parts), 0.0, 100.0), DIGITS)
         if name == FIT:
             return self.fit()

@@ -79,6 +79,10 @@ class OrderState(msgspec.Struct, array_like=True):
     """Refund id → minor units; None = the whole."""
     signals: tuple[tuple[str, float], ...] = ()
     """What its event was worth: taken back when an earlier event with the same order id arrives."""
+    trackers: tuple[str, ...] = ()
+    """What else it counted for, and is taken back likewise."""
+    interests: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cancelled: bool = False
 
     @property
     def remaining(self) -> int:

@@ -47,7 +47,7 @@ class Changelog:
         self._partition = partition
         self._appends = appends
         self._wiped = wiped
-        self._meter = meter if meter is not None else Meter()
+        self.meter = meter if meter is not None else Meter()
         self._end = 0
         self.rows = rows
 
@@ -92,9 +92,9 @@ class Changelog:
             FencedError: a newer owner has the partition; nothing was written locally.
         """
         headers = stamp.headers()
-        with self._meter.timed("changelog"):
+        with self.meter.timed("changelog"):
             stale = await self._append([(key, value, headers) for key, value in rows], stamp)
-        with self._meter.timed("rows"):
+        with self.meter.timed("rows"):
             self.rows.write(rows, self._end - 1, stamp)
         await self._write_again(stale - {key for key, _ in rows}, stamp)
 
@@ -136,4 +136,4 @@ class Changelog:
     def _apply(self, records: list[Logged], stale: StaleKeys) -> None:
         rows = [(r.key, r.value) for r in records if stale.accept(r.key, stamp_of(r.headers))]
         self.rows.write(rows, records[-1].offset, stale.highest)
-        self._meter.recovering(len(records))
+        self.meter.recovering(len(records))

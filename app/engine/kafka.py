@@ -77,18 +77,20 @@ class Log:
             LogError: a single record is too large.
             KafkaError, TimeoutError: some may not have been appended.
         """
-        futures = []
         start = size = 0
         for at, (key, value, _) in enumerate(rows):
             weight = len(key or b"") + len(value or b"") + 128
             if size and size + weight > OUTPUT_BATCH_BYTES:
-                futures.append(await self._submit(self._outputs, topic, partition, rows[start:at]))
+                await self._sent(topic, partition, rows[start:at])
                 start, size = at, 0
             size += weight
-        futures.append(await self._submit(self._outputs, topic, partition, rows[start:]))
+        await self._sent(topic, partition, rows[start:])
+
+    async def _sent(self, topic: str, partition: int, rows: Sequence[Row]) -> None:
+        # One batch after the other: were one lost and the next one not, the channel would have a gap for ever.
+        future = await self._submit(self._outputs, topic, partition, rows)
         async with asyncio.timeout(self._timeout_s):
-            for future in futures:
-                await future
+            await future
 
     def reader(self, topic: str, partition: int) -> "Reader":
         """Return a reader of one partition, to be entered."""

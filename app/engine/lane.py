@@ -12,7 +12,6 @@ import msgspec
 
 from app.engine.changelog import Changelog
 from app.engine.kafka import Log
-from app.engine.meters import Meter
 from app.engine.metrics import Metric
 from app.engine.plan import Plan, Planner, Sends
 from app.engine.program import Program, Record, Step
@@ -70,12 +69,12 @@ class Lane:
         highwater: Callable[[str], int | None],
         wall_ms: Callable[[], int],
         changed: Callable[[], None],
-        meter: Meter | None = None,
     ) -> None:
         self.spec = spec
         self.partition = partition
         self.name = spec.lane_name(partition)
         self.program = program
+        self.meter = changelog.meter
         self.counts: Counter[str] = Counter()
         """What the program's steps counted since this lane was opened."""
         self.meta = Meta()
@@ -88,7 +87,6 @@ class Lane:
         self._highwater = highwater
         self._wall_ms = wall_ms
         self._changed = changed
-        self._meter = meter if meter is not None else Meter()
         self._planner = Planner(self.name, partition, spec.partitions)
         self._epoch = 0
         self._clock: int | None = None
@@ -142,9 +140,14 @@ class Lane:
         self.program.opened(self.rows)
         sends = self._planner.stored(self.meta, self.program, self.rows)
         await self._send(sends)
-        self._meter.recovered(time.perf_counter() - started, resent=sum(map(len, sends.values())))
+        self.meter.recovered(time.perf_counter() - started, resent=sum(map(len, sends.values())))
         first = await earliest()
         starts = {topic: max(self.meta.next.get(topic, 0), first.get(topic, 0)) for topic in self.spec.topics}
+        for topic, start in starts.items():
+            lost = start - self.meta.next.get(topic, start)
+            if lost:
+                log.error("%s/%d: %d records were removed before they were read", topic, self.partition, lost)
+                self.meter.metrics.add(Metric.EXPIRED, lost)
         self.meta = msgspec.structs.replace(self.meta, next=starts, outbox=[])
         return starts
 
@@ -155,7 +158,7 @@ class Lane:
                 await self._process(self._gather())
             elif not await self._idle():
                 await self._rest()
-            self._meter.beat()
+            self.meter.beat()
 
     def _gather(self) -> list[Chunk]:
         """Take chunks that wait, as many as one step may have, topic after topic."""
@@ -183,15 +186,15 @@ class Lane:
             chunk.done()
             if self.meta.step > before:
                 first, last = chunk.records[0], chunk.records[-1]
-                self._meter.arrived(first.timestamp, last.timestamp, len(chunk.records), now)
+                self.meter.arrived(first.timestamp, last.timestamp, len(chunk.records), now)
         self._changed()
 
     async def _step_over(self, records: list[Any]) -> None:
         fresh, following, got = self._sift(records)
         if following == self.meta.next:
-            self._meter.stepped(0, len(records))
+            self.meter.stepped(0, len(records))
             return
-        with self._meter.timed("fold"):
+        with self.meter.timed("fold"):
             step = self.program.step(fresh, self.rows) if fresh else Step()
             plan = self._plan(step, following, got)
         if size_of(plan.rows) > self.spec.step_bytes and len(records) > 1:
@@ -200,7 +203,7 @@ class Lane:
             await self._step_over(records[:half])
             await self._step_over(records[half:])
             return
-        self._meter.stepped(len(fresh), len(records))
+        self.meter.stepped(len(fresh), len(records))
         await self._take(plan)
 
     def _sift(self, records: list[Any]) -> tuple[list[Record], dict[str, int], dict[str, int]]:
@@ -234,7 +237,7 @@ class Lane:
         while (step := self.program.idle(self.rows, clock, most)) is not None:
             plan = self._plan(step, self.meta.next, self.meta.got)
             if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
-                self._meter.metrics.add(Metric.IDLE_STEPS)
+                self.meter.metrics.add(Metric.IDLE_STEPS)
                 await self._take(plan)
                 self._changed()
                 return True
@@ -264,7 +267,7 @@ class Lane:
 
     def _halved(self) -> None:
         self.counts["steps_halved"] += 1
-        self._meter.metrics.add(Metric.STEPS_HALVED)
+        self.meter.metrics.add(Metric.STEPS_HALVED)
 
     async def _take(self, plan: Plan) -> None:
         self.resting = False
@@ -272,11 +275,11 @@ class Lane:
         await self._changelog.append(plan.rows, plan.meta.stamp)
         self.meta = msgspec.structs.replace(plan.meta, outbox=[])
         self.counts.update(plan.step.counts)
-        self._meter.metrics.counted(plan.step.counts)
+        self.meter.metrics.counted(plan.step.counts)
         if plan.step.commit is not None:
             plan.step.commit()
         if plan.sends:
-            with self._meter.timed("outbox"):
+            with self.meter.timed("outbox"):
                 await self._send(plan.sends)
 
     async def _send(self, sends: Sends) -> None:

@@ -177,7 +177,6 @@ class Engine:
     async def _opened(self, agent: LaneAgent, partition: int) -> Lane:
         store = agent.store
         assert store is not None
-        meter = agent.meters[partition]
         changelog = Changelog(
             self.settings,
             agent.changelog.name,
@@ -185,7 +184,7 @@ class Engine:
             self.log,
             store.rows(partition),
             lambda: store.wiped(partition),
-            meter,
+            agent.meters[partition],
         )
         lane = Lane(
             agent.spec,
@@ -196,7 +195,6 @@ class Engine:
             lambda topic: self.highwater(topic, partition),
             self._wall_ms,
             self._changed,
-            meter,
         )
         consumer = self._app.consumer
         starts = await lane.open(lambda: consumer.earliest(agent.topics, partition))

@@ -200,6 +200,12 @@ class Metric(Enum):
         unit="records",
         help="Records of the last step sent again after a take-over, because they may not have been sent.",
     )
+    EXPIRED = Spec(
+        name="leadstream_expired_total",
+        kind="counter",
+        unit="records",
+        help="Records of an input that the broker removed, by its retention, before any worker read them: lost.",
+    )
 
 
 Stage = Literal["fold", "changelog", "rows", "outbox"]

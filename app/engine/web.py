@@ -16,6 +16,8 @@ from app.engine.lanes import Engine
 from app.engine.meters import gauge_families
 
 SERVICE_UNAVAILABLE: Final = 503
+POLL_S: Final = 10.0
+"""Twice as long as the consumer waits for records before it asks anew."""
 
 
 class _Gauges(Collector):
@@ -40,10 +42,10 @@ def registry(engine: Engine) -> CollectorRegistry:
 def application(engine: Engine) -> web.Application:
     """Return the routes of an engine.
 
-    A worker is dead when nothing moved for `rebalance_timeout_ms`: no single wait of a lane may take longer.
+    A worker is dead when nothing moved for `rebalance_timeout_ms` and `POLL_S`: no single wait of a lane takes longer.
     """
     known = registry(engine)
-    patience_s = engine.settings.rebalance_timeout_ms / 1_000
+    patience_s = engine.settings.rebalance_timeout_ms / 1_000 + POLL_S
 
     async def metrics(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

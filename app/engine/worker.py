@@ -206,7 +206,7 @@ async def running(app: App) -> AsyncIterator[Engine]:
         BaseException: what ended a lane or the app while it was opening.
     """
     app.finalize()
-    starting = asyncio.create_task(app.start())
+    starting = asyncio.create_task(_started(app))
     opened = asyncio.create_task(app.intake.opened())
     crashed = asyncio.create_task(_crashed(app))
     try:
@@ -221,6 +221,15 @@ async def running(app: App) -> AsyncIterator[Engine]:
         await app.stop()
         starting.cancel()
         await asyncio.gather(starting, opened, crashed, return_exceptions=True)
+
+
+async def _started(app: App) -> None:
+    """Start the app; what goes wrong while it starts is its end too, not only the end of this task."""
+    try:
+        await app.start()
+    except Exception as error:
+        await app.crash(error)
+        raise
 
 
 async def _crashed(app: App) -> None:
@@ -245,7 +254,7 @@ async def serve(settings: Settings, agents: Sequence[Agents]) -> None:
         stop = asyncio.create_task(told.wait())
         crashed = asyncio.create_task(_crashed(app))
         async with serving(app.intake):
-            starting = asyncio.create_task(app.start())
+            starting = asyncio.create_task(_started(app))
             await asyncio.wait({stop, crashed}, return_when=asyncio.FIRST_COMPLETED)
             await app.stop()
             await asyncio.gather(starting, return_exceptions=True)

@@ -1,5 +1,6 @@
 """The program of a lane: decode, find the owner, fold each lead's events, say what follows."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from app.sources.segment import parse
 from app.topics import Topics
 
 DEFAULT_BRAND: Final = "default"
+UNREADABLE: Final = "unreadable"
+"""What stands for the kind of a record that is no event, in counts."""
 
 LeadName = tuple[str, str]
 """Brand and key."""
@@ -52,11 +55,11 @@ class LeadProgram:
         """Fold the records."""
         step = Step(rows={}, outputs=[], counts={})
         facts: dict[LeadName, list[Fact]] = {}
+        read: Counter[tuple[str, str]] = Counter()
         sweep = self._sweep
         for record in records:
             if record.topic != self._topics.commands.name:
-                _count(step, "events")
-                self._read(record, facts, step)
+                read[record.topic, self._read(record, facts, step)] += 1
                 continue
             command = decode(record.value)
             if isinstance(command, ForwardedEvent):
@@ -65,6 +68,9 @@ class LeadProgram:
                 sweep = Sweep(command.to, snapshot=command.snapshot)
             else:
                 self._reject(record, Rejected("bad_field", "no command that this version knows"), step)
+        if read:
+            step.counts["events"] = read.total()
+            step.counts |= {f"read.{topic}.{kind}": number for (topic, kind), number in read.items()}
         for (brand, key), told in facts.items():
             self._fold(brand, key, told, rows, step)
         if sweep is not self._sweep:
@@ -115,8 +121,8 @@ class LeadProgram:
 
     # --- one record ---------------------------------------------------------------------------------------------------
 
-    def _read(self, record: Record, facts: dict[LeadName, list[Fact]], step: Step) -> None:
-        """Read a record into a fact of its lead, or send it where it belongs."""
+    def _read(self, record: Record, facts: dict[LeadName, list[Fact]], step: Step) -> str:
+        """Read a record into a fact of its lead, or send it where it belongs; return its kind."""
         topic = record.topic.removeprefix(self._prefix)
         event = parse(
             record.value,
@@ -127,14 +133,15 @@ class LeadProgram:
         )
         if isinstance(event, Rejected):
             self._reject(record, event, step)
-            return
+            return UNREADABLE
         home = owner(event.key, self._partitions)
         if home != self._partition:
             _count(step, "forwarded")
             command = encode(self._forwarded(record))
             step.outputs.append(Output(self._topics.commands.name, None, command, partition=home))
-            return
-        self._take(event, record, facts, step)
+        else:
+            self._take(event, record, facts, step)
+        return event.kind
 
     def _forwarded(self, record: Record) -> ForwardedEvent:
         topic = record.topic.removeprefix(self._prefix)

@@ -1,6 +1,7 @@
 """Conditions on what a lead did and when: counts, half-open windows to the millisecond, absences and sequences."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def holds(condition: str, told: Sequence[Event], at: int) -> bool:
     return "s" in Story(rules(condition)).tell_each(told).until(at)["segments"]
 
 
-def cta(at: int, id: str = "", **rest: object) -> Event:
+def cta(at: int, id: str = "", **rest: Any) -> Event:
     return event(at, "cta_clicked", id or f"cta-{at}", **rest)
 
 
@@ -236,7 +237,14 @@ def test_all_of_a_sequence_is_within_its_window_before_now() -> None:
 
 
 def test_the_latest_possible_beginning_of_a_sequence_counts() -> None:
-    told = [cta(START), form(START + 1), cta(START + HOUR), form(START + 2 * HOUR), cta(START + 3 * HOUR), search(START + 4 * HOUR)]
+    told = [
+        cta(START),
+        form(START + 1),
+        cta(START + HOUR),
+        form(START + 2 * HOUR),
+        cta(START + 3 * HOUR),
+        search(START + 4 * HOUR),
+    ]
     assert holds(STEPS, told, START + HOUR + DAY - 1)
     assert not holds(STEPS, told, START + HOUR + DAY)
 

@@ -80,7 +80,9 @@ def test_scores_and_grades_are_compared(condition: str, expected: bool) -> None:
 
 
 def test_an_interest_is_of_one_category_whatever_its_case() -> None:
-    told = [event(START + n, "product_viewed", properties={"category": name}) for n, name in enumerate(["Shoes", "bags"])]
+    told = [
+        event(START + n, "product_viewed", properties={"category": name}) for n, name in enumerate(["Shoes", "bags"])
+    ]
     assert holds("{interest: {category: shoes, ge: 3.99}}", told, START + 1)
     assert not holds("{interest: {category: shoes, ge: 4.01}}", told, START + 1)
     assert not holds("{interest: {category: hats, ge: 1}}", told, START + 1)
@@ -176,7 +178,11 @@ def test_revenue_is_what_orders_brought_less_refunds() -> None:
 
 def test_revenue_in_other_currencies_counts_by_the_rate_of_its_day() -> None:
     february = START + 31 * DAY - 2 * HOUR  # midnight of 1 February in Kyiv
-    told = [order(february - 1, "o1", "100", "USD"), order(february, "o2", "100", "USD"), order(february, "o3", "1", "CHF")]
+    told = [
+        order(february - 1, "o1", "100", "USD"),
+        order(february, "o2", "100", "USD"),
+        order(february, "o3", "1", "CHF"),
+    ]
     assert holds("{revenue: {ge: 185, le: 185}}", told, february)  # 92 + 93; no rate is known for CHF
 
 
@@ -225,7 +231,12 @@ def test_page_duration_is_the_time_to_the_next_event_or_the_dwell_told_whichever
 
 
 def test_page_duration_is_the_total_over_matching_paths() -> None:
-    told = [page(START, "/pricing"), page(START + 20_000, "/a"), page(START + 90_000, "/Pricing/teams"), page(START + 130_000, "/a")]
+    told = [
+        page(START, "/pricing"),
+        page(START + 20_000, "/a"),
+        page(START + 90_000, "/Pricing/teams"),
+        page(START + 130_000, "/a"),
+    ]
     assert holds(PRICING, told, START + 130_000)
     assert not holds(PRICING, [*told[:3], page(START + 129_999, "/a")], START + HOUR)
 

@@ -58,7 +58,11 @@ def test_a_score_is_clamped_but_what_it_is_made_of_is_not() -> None:
 
 
 def test_below_its_minimum_a_score_stands_at_it_and_comes_back_as_the_negative_part_fades() -> None:
-    story = told(rules("  engagement: {signals: all, min: 0}"), event(START, "email_unsubscribed"), event(START, "order_completed"))
+    story = told(
+        rules("  engagement: {signals: all, min: 0}"),
+        event(START, "email_unsubscribed"),
+        event(START, "order_completed"),
+    )
     assert board(story).value("engagement") == 0  # 5 − 25
     assert board(story, START + 40 * DAY).value("engagement") == 0  # 5 − 6.25
     assert board(story, START + 60 * DAY).value("engagement") == 1.875  # 5 − 3.125
@@ -169,6 +173,14 @@ def test_each_distinct_value_of_several_products_counts_once() -> None:
     story = told(rules(INTERESTS), event(START, "product_viewed", properties={"products": several}))
     assert interests(story, START) == [{"category": "bags", "score": 2}, {"category": "shoes", "score": 2}]
     assert board(story).value("engagement") == 2
+
+
+def test_an_interest_in_what_is_measured_is_worth_what_was_measured() -> None:
+    bulk = "\n  viewed: {event: cart_added, points_per: {property: quantity, each: 2, points: 3}}\n"
+    by_category = rules("  engagement: {signals: all}\n  interests: {signals: [viewed], by: category}", signals=bulk)
+    story = told(by_category, product(START, "cart_added", "shoes", quantity=5))
+    assert board(story).value("engagement") == 6
+    assert interests(story, START) == [{"category": "shoes", "score": 6}]
 
 
 def test_interests_may_be_by_another_field() -> None:

@@ -1,6 +1,7 @@
 """What occurrences are worth: points that fade, the caps on them, and dwell summed over a page view."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def utc(text: str) -> int:
     return int(datetime.fromisoformat(text + "+00:00").timestamp() * 1000)
 
 
-def cta(at: int, id: str = "", **rest: object) -> Event:
+def cta(at: int, id: str = "", **rest: Any) -> Event:
     return event(at, "cta_clicked", id, **rest)
 
 
@@ -71,7 +72,10 @@ def test_how_late_an_occurrence_arrives_makes_no_difference(days_late: int) -> N
 
 
 def test_negative_points_fade_towards_zero() -> None:
-    both = "  cta: {event: cta_clicked, points: 4, half_life: 20d}\n  gone: {event: email_unsubscribed, points: -15, half_life: 10d}"
+    both = """
+  cta: {event: cta_clicked, points: 4, half_life: 20d}
+  gone: {event: email_unsubscribed, points: -15, half_life: 10d}
+"""
     story = Story(rules(both)).tell(cta(START), event(START, "email_unsubscribed"))
     assert worth(story, START) == -11
     assert worth(story, START + 2 * TEN_DAYS) == 2 - 3.75
@@ -84,7 +88,10 @@ def test_a_bot_is_never_scored_and_a_repeat_counts_once() -> None:
 
 
 def test_an_event_is_worth_every_signal_it_matches() -> None:
-    two = "  any_page: {event: page_viewed, points: 1}\n  pricing: {event: page_viewed, where: {path: {glob: '/pricing*'}}, points: 6}"
+    two = """
+  any_page: {event: page_viewed, points: 1}
+  pricing: {event: page_viewed, where: {path: {glob: "/pricing*"}}, points: 6}
+"""
     assert worth(Story(rules(two)).tell(page(START, "/pricing/teams"), page(START + 1, "/blog")), START + 1) == 8
 
 
@@ -169,14 +176,18 @@ def test_a_late_occurrence_of_a_full_day_adds_nothing() -> None:
 
 # --- points_per ------------------------------------------------------------------------------------------------------
 
-READING = "  reading: {event: page_engaged, points_per: {property: duration, each: 30, points: 2, max: 7}, half_life: 10d}"
+READING = (
+    "  reading: {event: page_engaged, points_per: {property: duration, each: 30, points: 2, max: 7}, half_life: 10d}"
+)
 
 
 def dwell(at: int, seconds: float, path: str = "") -> Event:
     return event(at, "page_engaged", path=path, properties={"duration": seconds})
 
 
-@pytest.mark.parametrize(("seconds", "points"), [(0, 0), (29.9, 0), (30, 2), (59, 2), (60, 4), (100, 6), (120, 7), (9_000, 7)])
+@pytest.mark.parametrize(
+    ("seconds", "points"), [(0, 0), (29.9, 0), (30, 2), (59, 2), (60, 4), (100, 6), (120, 7), (9_000, 7)]
+)
 def test_dwell_is_floored_and_has_a_maximum(seconds: float, points: float) -> None:
     assert worth(Story(rules(READING)).tell(page(START, "/a"), dwell(START + MINUTE, seconds, "/a")), START) == points
 
@@ -223,3 +234,9 @@ def test_points_per_another_property_is_of_one_event() -> None:
 def test_points_per_may_take_points_away() -> None:
     per = "  returned: {event: cart_removed, points_per: {property: quantity, each: 2, points: -3}}"
     assert worth(Story(rules(per)).tell(event(START, "cart_removed", properties={"quantity": 5})), START) == -6
+
+
+def test_points_per_a_number_below_zero_is_floored_like_any_other() -> None:
+    per = "  mood: {event: mood, points_per: {property: n, each: 2, points: 3, max: 9}}"
+    told = [event(START, "custom", name="mood", properties={"n": -3})]
+    assert worth(Story(rules(per)).tell_each(told), START) == -6  # floor(−1.5) is −2

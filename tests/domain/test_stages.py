@@ -136,7 +136,11 @@ def test_a_refund_takes_a_customer_back() -> None:
 
 
 def test_a_stage_may_ask_for_another_stage() -> None:
-    ladder = "  - name: new\n  - {name: a, enter: {did: cta}}\n  - {name: b, enter: {all: [{stage: {in: [a, b]}}, {did: form}]}}"
+    ladder = """
+  - name: new
+  - {name: a, enter: {did: cta}}
+  - {name: b, enter: {all: [{stage: {in: [a, b]}}, {did: form}]}}
+"""
     assert stage_after(rules(ladder), [form(START)], START) == "new"
     assert stage_after(rules(ladder), [cta(START), form(START + 1)], START + 1) == "b"
 
@@ -227,5 +231,5 @@ def test_a_lead_excluded_from_the_first_is_still_told_once() -> None:
 
 
 def test_no_longer_excluded_a_lead_comes_back() -> None:
-    story = Story(rules(LADDER, EXCLUDE)).tell(is_competitor(START)).tell(talk(START + 1))
+    story = Story(rules(LADDER, EXCLUDE)).tell(is_competitor(START)).tell(talk(START + 1), cta(START + 1))
     assert story.tell(is_competitor(START + 2, "partner")).until(START + 2)["stage"] == "ready"

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from app.engine.protocol import EPOCH_KEY, META_KEY, StaleKeys, sender_of, stamp_of
-from tests.engine.simworld import Entry, World
+from tests.engine.simworker import Entry
+from tests.engine.simworld import World
 
 Content = tuple[bytes | None, bytes | None]
 

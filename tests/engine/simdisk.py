@@ -1,7 +1,7 @@
 """A local disk that is a dict: it survives its lane, or is lost, or comes back as it was some writes ago."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -54,11 +54,15 @@ class MemoryRows(PartitionRows):
         self._may_die("before write")
         disk = self._disk
         disk.earlier = [*disk.earlier, dict(disk.rows)][-KEPT:]
-        for key, value in rows:
-            if value is None:
-                disk.rows.pop(key, None)
-            else:
-                disk.rows[key] = value
+        self.put(dict(rows))
         disk.rows[OFFSET_KEY] = b"%d" % last_offset
         disk.rows[STAMP_KEY] = msgspec.msgpack.encode(stamp)
         self._may_die("after write")
+
+    def put(self, rows: Mapping[bytes, bytes | None]) -> None:
+        """Write rows and nothing else."""
+        for key, value in rows.items():
+            if value is None:
+                self._disk.rows.pop(key, None)
+            else:
+                self._disk.rows[key] = value

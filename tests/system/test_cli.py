@@ -232,8 +232,8 @@ def test_moves_between_stages_and_segments_are_counted(capsys: pytest.CaptureFix
         ("leads.segments", segment_change("b", previous_stage="new", entered=["hot"], segments=["hot"])),
     )
     rows = [[c.strip() for c in line.strip("│").split("│")] for line in printed(summary, capsys)]
-    assert ["new", "0", "2", "1", "–"] in rows  # noqa: RUF001 - as it is printed
-    assert ["aware", "0", "1", "0", "–"] in rows  # noqa: RUF001
+    assert ["new", "0", "2", "1", "–"] in rows
+    assert ["aware", "0", "1", "0", "–"] in rows
     assert ["hot", "0", "2", "1"] in rows
 
 

@@ -8,9 +8,11 @@ from app.domain.attribution.money import split
 from app.domain.attribution.positional import PathTouch, weigh
 from app.domain.facts import Fact
 from app.domain.rulebook import Attribution, Goal
-from app.domain.state import Conversion, Core, Touch
+from app.domain.state import Conversion, Core, OrderState, Touch
 
 OWN_TOUCH_KINDS: Final = frozenset({"conversation", "form_submitted"})
+WHOLE: Final = "whole"
+"""Refund of a goal's own value, when nothing is left of the order."""
 _PAGES: Final = 10
 
 
@@ -43,7 +45,8 @@ def draft(
     if goal.path == "first" and earlier is not None:
         return None
     event_id = fact.id if fact is not None else ""
-    order_id = fact.order.order_id if fact is not None and fact.order is not None and goal.pattern is not None else ""
+    order = fact.order if fact is not None and goal.pattern is not None else None
+    order_id = order.order_id if order is not None and order.named else ""
     core.goal_last[goal.name] = (core.at, event_id)
     here = fact.path if fact is not None else ""
     pages = [path for path, at in reversed(core.recent_pages.items()) if path != here and at > core.at - goal.lookback][
@@ -97,14 +100,16 @@ def credits_of(conversion: Conversion) -> dict[str, list[int]]:
     return {name: split(conversion.value, weights) for name, weights in conversion.weights.items()}
 
 
-def refund(conversion: Conversion, refunds: dict[str, int | None]) -> bool:
+def refund(conversion: Conversion, order: OrderState) -> bool:
     """Take over what was refunded of the conversion's order; whether its value changed.
 
     A goal with a value of its own loses it only with the whole order.
     """
     before = conversion.value
-    kept = refunds if conversion.by_value else {name: amount for name, amount in refunds.items() if amount is None}
-    conversion.refunds = dict(kept)
+    if conversion.by_value:
+        conversion.refunds = dict(order.refunds)
+    else:
+        conversion.refunds = {} if order.counts else {WHOLE: None}
     return conversion.value != before
 
 

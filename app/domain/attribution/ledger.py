@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from app.domain import journey, outputs
+from app.domain import history, journey, outputs
 from app.domain.attribution import conversions as conv
 from app.domain.attribution.money import to_minor
 from app.domain.facts import Fact
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from app.domain.lead import Lead
 
 ROW: Final = "v|"
+REFUNDS: Final = frozenset({"order_refunded", "order_cancelled"})
 
 
 class Ledger:
@@ -61,23 +62,30 @@ class Ledger:
     def waited(self, fact: Fact) -> None:
         """Lessen the conversions of an order by the refunds that waited for it."""
         if fact.order is not None:
-            self._lessen(fact.order.order_id, "refund")
+            self._lessen(fact.order.order_id, self._waited_cause(fact.order.order_id))
 
     def late_event(self, fact: Fact) -> None:
         """Convert the goals of a fact that came too late to be folded: it revises nothing, but counts itself."""
-        core = self.lead.core
+        hot, core = self.lead.hot, self.lead.core
         for goal, minor, currency in conv.event_goals(fact, self.rules.goals):
             clock, latest = core.key, core.goal_last.get(goal.name)
             core.at, core.event_id = fact.key
-            draft = conv.draft(core, goal, fact, self.lead.hot.brand, self.lead.lead_id, (minor, currency))
+            draft = conv.draft(core, goal, fact, hot.brand, self.lead.lead_id, (minor, currency))
             core.at, core.event_id = clock
-            if latest is not None:
+            overtaken = latest is not None and latest > fact.key
+            if latest is not None and overtaken:
                 core.goal_last[goal.name] = latest
             if draft is None or self._load(draft.conversion_id) is not None:
                 continue
-            draft.path_start = None
+            if overtaken:
+                draft.path_start = None
             draft.pages, draft.steps = [], []
             self._make(draft)
+            hot.conversions.pop()  # Its fact cannot be folded again, so no folding may find it missing.
+            for copy in history.each_copy(hot, self.lead.rows):
+                copy.goal_last[goal.name] = max(fact.key, copy.goal_last.get(goal.name, fact.key))
+        if fact.kind == "order_completed":
+            self.waited(fact)
 
     def begin(self) -> None:
         """Collect the conversions of facts that are folded again, instead of sending them."""
@@ -90,7 +98,7 @@ class Ledger:
         """
         drafts = {draft.conversion_id: draft for draft in self._drafts or []}
         self._drafts = None
-        causes = {fact.order.order_id: _refund_cause(fact) for fact in late if fact.order is not None}
+        causes = {fact.order.order_id: _refund_cause(fact) for fact in late if fact.order and fact.kind in REFUNDS}
         before = [(at, event_id, name) for at, event_id, name in self.lead.hot.conversions if (at, event_id) > base]
         for draft in drafts.values():
             known = self._load(draft.conversion_id)
@@ -99,9 +107,7 @@ class Ledger:
             else:
                 self._amend(known, draft)
             if draft.order_id and draft.order_id not in causes:
-                self._lessen(draft.order_id, "refund")
-        for order_id, cause in causes.items():
-            self._lessen(order_id, cause)
+                self._lessen(draft.order_id, self._waited_cause(draft.order_id))
         for order_id, cause in causes.items():
             # A late refund of an order from before: it was not folded again, and has its conversion all the same.
             self._lessen(order_id, cause)
@@ -160,8 +166,12 @@ class Ledger:
         for goal in self.rules.goals:
             if goal.pattern is not None:
                 known = self._load(conv.conversion_id(self.lead.hot.brand, goal.name, order_id))
-                if known is not None and conv.refund(known, order.refunds):
+                if known is not None and conv.refund(known, order):
                     self._revise(known, cause)
+
+    def _waited_cause(self, order_id: str) -> str:
+        order: OrderState | None = self.lead.core.orders.get(order_id)
+        return "cancel" if order is not None and order.cancelled else "refund"
 
     def _path(self, conversion: Conversion) -> list[Touch]:
         touches = journey.all_touches(self.lead.core, self.lead.extras().touches, self.lead.rows)

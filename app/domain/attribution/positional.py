@@ -26,8 +26,11 @@ def _one(n: int, index: int) -> Weights:
 
 
 def _ends(n: int, first: float, middle: float, last: float) -> Weights:
-    """Weight the first and last touch, `middle` shared equally by the others; n ≥ 3."""
-    return [first, *([middle / (n - 2)] * (n - 2)), last]
+    """Weight the first and last touch, `middle` shared equally by the others; n ≥ 3.
+
+    All weights are n − 2 times as large, so that sharing divides nothing and ties of remainders stay ties.
+    """
+    return [first * (n - 2), *([middle] * (n - 2)), last * (n - 2)]
 
 
 def first(path: Sequence[PathTouch], _: Attribution) -> Weights:
