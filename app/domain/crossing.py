@@ -105,6 +105,11 @@ def _settle(truth: Truth, before: object, guess: int, span: int | None) -> int:
         while low > 0 and truth(low) != before:
             low, high = max(low - step, 0), low
             step *= 2
+    return _bisect(truth, before, low, high)
+
+
+def _bisect(truth: Truth, before: object, low: int, high: int) -> int:
+    """Return the first ms in (low, high] at which a truth that changes once differs from `before`."""
     while high - low > 1:
         middle = (low + high) // 2
         if truth(middle) == before:
@@ -114,11 +119,20 @@ def _settle(truth: Truth, before: object, guess: int, span: int | None) -> int:
     return high
 
 
-def first_change(truth: Truth, may_change: Callable[[int, int], bool], span: int) -> int | None:
-    """Return the first ms in (0, span] at which `truth` differs from now; None = none.
+def slopes(groups: Groups, a: int, b: int) -> tuple[float, float]:
+    """Return what the sum's slope lies between from `a` to `b`, but for a factor of ln 2."""
+    falls: Groups = {half_life: -points / half_life for half_life, points in groups.items() if half_life is not None}
+    return bounds(falls, a, b)
 
-    Intervals in which `may_change` sees no chance are passed over, the others halved down to 1 ms, the earlier half
-    first. When that takes too many steps the interval's beginning is returned: early, never late.
+
+def first_change(
+    truth: Truth, may_change: Callable[[int, int], bool], one_way: Callable[[int, int], bool], span: int
+) -> int | None:
+    """Return the first ms in (0, span] at which a value is on another side of a threshold than now; None = none.
+
+    Intervals in which `may_change` sees no chance are passed over. One in which the value goes `one_way` is known from
+    its ends; the others are halved, the earlier half first. When that takes too many steps the interval's beginning is
+    returned: early, never late.
     """
     if span <= 0 or not may_change(0, span):
         return None
@@ -129,9 +143,9 @@ def first_change(truth: Truth, may_change: Callable[[int, int], bool], span: int
         a, b = todo.pop()
         if not may_change(a, b):
             continue
-        if b - a <= 1:
+        if b - a <= 1 or one_way(a, b):
             if truth(b) != before:
-                return b
+                return _bisect(truth, before, a, b)
             continue
         steps += 1
         if steps > _STEPS:

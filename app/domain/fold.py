@@ -9,9 +9,9 @@ from app.domain import commerce, journey, tags
 from app.domain.event import NOT_THE_LEADS_DOING
 from app.domain.facts import Fact
 from app.domain.matching import passes
-from app.domain.reader import NOT_YET_APPLIED, Reader, is_dwell
+from app.domain.reader import NOT_YET_APPLIED, Reader, is_dwell, units_of
 from app.domain.series import Rows
-from app.domain.signals import Amount, measured_units, occur, undo
+from app.domain.signals import Amount, add_units, occur, undo
 from app.domain.state import Core, Latest, WaitingRefund
 
 MAX_IDENTIFIERS: Final = 1_000
@@ -98,15 +98,12 @@ def _occur(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> None:
         amount = core.signals.get(name)
         if amount is None:
             amount = core.signals[name] = Amount()
-        if is_dwell(signal):
-            if in_order:
-                # Worth something only together with its page view; see `_on_page`.
-                amount.count += 1
-                amount.last = max(amount.last, fact.at)
-                continue
-            assert signal.points_per is not None
-            units = measured_units(signal.points_per, units)
-        occur(amount, signal, fact.at, units, fact.day)
+        if is_dwell(signal) and in_order:
+            # Worth something only together with its page view; see `_on_page`.
+            amount.count += 1
+            amount.last = max(amount.last, fact.at)
+            continue
+        occur(amount, signal, fact.at, units_of(signal, units), fact.day)
     for tracker_id in fact.trackers:
         tracker = rules.trackers.get(tracker_id)
         if tracker is not None:
@@ -114,6 +111,7 @@ def _occur(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> None:
             insort(times, fact.at)
             if len(times) > tracker.depth:
                 del times[0]
+    told = dict(fact.signals)
     for category, names in fact.interests:
         amounts = core.interests.get(category)
         if amounts is None:
@@ -123,8 +121,8 @@ def _occur(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> None:
         for name in names:
             signal = rules.signals.get(name)
             if signal is not None:
-                plain = msgspec.structs.replace(signal, once=False, max_per_day=None)
-                occur(amounts.setdefault(name, Amount()), plain, fact.at, 1.0, fact.day)
+                units = units_of(signal, told.get(name, 1.0))
+                add_units(amounts.setdefault(name, Amount()), signal.half_life, fact.at, units)
 
 
 def _take_back(core: Core, fact: Fact, reader: Reader) -> None:

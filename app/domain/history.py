@@ -143,11 +143,18 @@ def late_visit(core: Core, extras: Extras, fact: Fact, rows: Rows) -> LateVisit 
     return LateVisit(fresh=True, longer=0, span=0)
 
 
-def late_touch(extras: Extras, fact: Fact, *, joined: bool) -> Touch | None:
-    """Return the touch that a late fact makes, kept among the extras."""
+def late_touch(core: Core, extras: Extras, fact: Fact, rows: Rows, *, joined: bool) -> Touch | None:
+    """Return the touch that a late fact makes, kept among the extras; `joined`: it is part of an earlier visit.
+
+    As in order, an event of a visit that tells nothing other than the touch before it makes none.
+    """
     if fact.touch is None or (joined and not fact.told and not fact.referrer):
         return None
     touch = journey.touch_from(fact)
+    if joined:
+        earlier = [known for known in journey.all_touches(core, extras.touches, rows) if known.key < touch.key]
+        if earlier and earlier[-1].compared == touch.compared:
+            return None
     insort(extras.touches, touch, key=lambda known: known.key)
     del extras.touches[: -journey.TOUCHES_KEPT]
     return touch

@@ -13,9 +13,10 @@ from app.domain import fold, history, message_ids, outputs, tags
 from app.domain.attribution import conversions as conv
 from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
+from app.domain.crossing import DIGITS
 from app.domain.facts import Fact
 from app.domain.groups import due, groups_of, next_group_change, settle
-from app.domain.reader import Reader
+from app.domain.reader import Reader, units_of
 from app.domain.rulebook import DAY_MS
 from app.domain.series import Rows
 from app.domain.state import Core, Extras, Hot, WaitingRefund
@@ -180,7 +181,9 @@ class Lead:
         if within:
             self._fold_again(within, within[0].key, set())
         self._now = None
+        stage = self.core.stage
         settle(self.core, self._moment(at), self.reader.plan.every)
+        self._ledger.stage(stage, None)
         self.hot.told.score_moved += self._score(at) - before
         self._tell_change(at, self._cause(late[-1]))
 
@@ -216,7 +219,8 @@ class Lead:
         effects = fold.add_up(hot.core, fact, self.reader, in_order=False)
         extras = self.extras()
         span = None if fact.tagged else history.late_visit(hot.core, extras, fact, self.rows)
-        touch = None if fact.tagged else history.late_touch(extras, fact, joined=span is not None and not span.fresh)
+        joined = span is not None and not span.fresh
+        touch = None if fact.tagged else history.late_touch(hot.core, extras, fact, self.rows, joined=joined)
         history.apply_visit(hot.core, span, touch)
         for core in history.each_copy(hot, self.rows):
             fold.add_up(core, fact, self.reader, in_order=False)
@@ -259,7 +263,11 @@ class Lead:
         cause: dict[str, Any] = {"kind": "event", "event_id": fact.id}
         signals = self.reader.rules.signals
         if fact.signals and not fact.tagged:
-            worth = {name: signals[name].points * units for name, units in fact.signals if name in signals}
+            worth = {
+                name: signals[name].points * units_of(signals[name], told)
+                for name, told in fact.signals
+                if name in signals
+            }
             if worth:
                 cause["signal"] = min(worth, key=lambda name: (-worth[name], name))
         return cause
@@ -282,7 +290,7 @@ class Lead:
             return False
         return (
             self._changed
-            or (abs(told.score_moved) >= 1 and core.at - told.profile_at >= PROFILE_REST_MS)
+            or (round(abs(told.score_moved), DIGITS) >= 1 and core.at - told.profile_at >= PROFILE_REST_MS)
             or told.profile != self._profile_digest()
             or self._cools_otherwise()
         )

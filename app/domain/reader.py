@@ -36,6 +36,13 @@ def is_dwell(signal: Signal) -> bool:
     return per is not None and per.property == "duration" and signal.pattern.kind == "page_engaged"
 
 
+def units_of(signal: Signal, told: float) -> float:
+    """Return the units that one occurrence is worth by itself, from what a fact tells of it."""
+    if signal.points_per is not None and is_dwell(signal):
+        return measured_units(signal.points_per, told)
+    return told
+
+
 def _index(items: Iterable[tuple[T, Pattern]]) -> Index[T]:
     index: Index[T] = {}
     for item, pattern in items:
@@ -124,8 +131,10 @@ class Reader:
         """Return the start of the day of `at` in the rules' time zone, UTC ms."""
         start, end = self._day
         if not start <= at < end:
-            midnight = datetime.fromtimestamp(at / 1000, self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
-            tomorrow = (midnight + timedelta(hours=36)).replace(hour=0)
+            midnight = datetime.fromtimestamp(at / 1000, self._zone).replace(
+                hour=0, minute=0, second=0, microsecond=0, fold=0
+            )
+            tomorrow = (midnight + timedelta(hours=36)).replace(hour=0, fold=0)
             start, end = (int(day.astimezone(UTC).timestamp() * 1000) for day in (midnight, tomorrow))
             self._day = (start, end)
         return start
@@ -158,8 +167,8 @@ class Reader:
     def _worth(self, signal: Signal, get: fields.Field) -> tuple[str, float]:
         if signal.points_per is None:
             return signal.name, 1.0
-        value = max(fields.number_of(get(signal.points_per.property)) or 0.0, 0.0)
-        return signal.name, value if is_dwell(signal) else measured_units(signal.points_per, value)
+        value = fields.number_of(get(signal.points_per.property)) or 0.0
+        return signal.name, max(value, 0.0) if is_dwell(signal) else measured_units(signal.points_per, value)
 
     def _goal_value(self, goal: Goal, event: Event) -> tuple[str, int, str]:
         if goal.value in ("order", "amount"):

@@ -4,7 +4,17 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from app.domain.crossing import DIGITS, Groups, bounds, fading_sum, fading_time, first_change, first_fall, only_falls
+from app.domain.crossing import (
+    DIGITS,
+    Groups,
+    bounds,
+    fading_sum,
+    fading_time,
+    first_change,
+    first_fall,
+    only_falls,
+    slopes,
+)
 from app.domain.matching import matches
 from app.domain.rulebook import Rules, Test
 from app.domain.signals import Amount, units_at
@@ -115,65 +125,84 @@ class Board:
     # --- when? Each answer is UTC ms, after now and within `span` ms of it; None = none. ------------------------------
 
     def next_score_change(self, name: str, test: Test, span: int | None) -> int | None:
-        """Return when `test` of a score first differs from now. May be early, never late; so are the two below."""
+        """Return when `test` of a score may first differ from now. May be early, never late; so are the two below."""
         if name == FIT or (name != TOTAL and name not in self.rules.scores):
             return None
-
-        def truth(after: int) -> bool:
-            return within(test, self.value_after(name, after))
-
         falling = self._falling_groups(name)
-        if falling is not None and _one_sided(test):
-            return self._fall(falling, self.value(name), test, truth, span)
-        found = first_change(
-            truth,
-            lambda a, b: _may_change(test, *self._score_bounds(name, a, b)),
-            _shorter(span, fading_time(self.groups(part) for part in self._parts(name))),
-        )
-        return None if found is None else self.now + found
+        fading = fading_time(self.groups(part) for part in self._parts(name)) if falling is None else 0
+
+        def one(side: Test, span: int | None) -> int | None:
+            def truth(after: int) -> bool:
+                return within(side, self.value_after(name, after))
+
+            if falling is not None:
+                return _fall(falling, self.value(name), side, truth, span)
+            return first_change(
+                truth,
+                lambda a, b: _may_change(side, *self._score_bounds(name, a, b)),
+                lambda a, b: self._one_way(name, a, b),
+                fading if span is None else min(span, fading),
+            )
+
+        return self._first(test, span, one)
 
     def next_grade_change(self, span: int | None) -> int | None:
-        """Return when the grade first differs from now."""
+        """Return when the grade may first differ from now."""
         if ENGAGEMENT not in self.rules.scores or not self.rules.grades_fit:
             return None
-        thresholds = [threshold for threshold, _ in self.rules.grades_engagement]
         value = self.value(ENGAGEMENT)
-        reached = [threshold for threshold in thresholds if value >= threshold]
-        if self._falling_groups(ENGAGEMENT) is not None:
-            return self.next_score_change(ENGAGEMENT, Test(ge=max(reached)), span) if reached else None
-        tests = [Test(ge=threshold) for threshold in thresholds]
-        found = first_change(
-            self.grade,
-            lambda a, b: any(_may_change(test, *self._score_bounds(ENGAGEMENT, a, b)) for test in tests),
-            _shorter(span, fading_time([self.groups(ENGAGEMENT)])),
-        )
-        return None if found is None else self.now + found
+        thresholds = [threshold for threshold, _ in self.rules.grades_engagement]
+        # Only the rung that it is on, and the one above, can be next.
+        nearest = [
+            max((threshold for threshold in thresholds if threshold <= value), default=None),
+            min((threshold for threshold in thresholds if threshold > value), default=None),
+        ]
+        moments = [
+            self.next_score_change(ENGAGEMENT, Test(ge=threshold), span)
+            for threshold in nearest
+            if threshold is not None
+        ]
+        return min((at for at in moments if at is not None), default=None)
 
     def next_interest_change(self, category: str, test: Test, span: int | None) -> int | None:
-        """Return when `test` of an interest first differs from now."""
+        """Return when `test` of an interest may first differ from now."""
         groups = self._interest_groups(category)
+        falls = only_falls(groups)
+        value = round(fading_sum(groups, 0), DIGITS)
 
-        def truth(after: int) -> bool:
-            return within(test, round(fading_sum(groups, after), DIGITS))
+        def one(side: Test, span: int | None) -> int | None:
+            def truth(after: int) -> bool:
+                return within(side, round(fading_sum(groups, after), DIGITS))
 
-        if only_falls(groups) and _one_sided(test):
-            return self._fall(groups, round(fading_sum(groups, 0), DIGITS), test, truth, span)
-        found = first_change(
-            truth, lambda a, b: _may_change(test, *bounds(groups, a, b)), _shorter(span, fading_time([groups]))
-        )
-        return None if found is None else self.now + found
+            if falls:
+                return _fall(groups, value, side, truth, span)
+            fading = fading_time([groups])
+            return first_change(
+                truth,
+                lambda a, b: _may_change(side, *bounds(groups, a, b)),
+                lambda a, b: _one_sign(*slopes(groups, a, b)),
+                fading if span is None else min(span, fading),
+            )
 
-    def _fall(
-        self, groups: Groups, value: float, test: Test, truth: Callable[[int], bool], span: int | None
-    ) -> int | None:
-        upper = test.le if test.le is not None else test.lt
-        # A falling value leaves a lower bound once, and comes under an upper bound once.
-        if within(test, value) != (upper is None):
-            return None
-        bound = upper if upper is not None else test.ge if test.ge is not None else test.gt
-        assert bound is not None
-        found = first_fall(groups, bound, test.ge is not None or test.lt is not None, truth, span)
-        return None if found is None else self.now + found
+        return self._first(test, span, one)
+
+    def _first(self, test: Test, span: int | None, one: Callable[[Test, int | None], int | None]) -> int | None:
+        """Return the first moment that `one` finds for a side of the test: it cannot differ before one of them does."""
+        earliest: int | None = None
+        for side in _sides(test):
+            found = one(side, span)
+            if found is not None:
+                earliest = span = found
+        return None if earliest is None else self.now + earliest
+
+    def _one_way(self, name: str, a: int, b: int) -> bool:
+        """Return whether a score only falls, or only rises, from `a` to `b`; limits do not change that."""
+        weights = self.rules.total if name == TOTAL else {name: 1.0}
+        low = high = 0.0
+        for part in self._parts(name):
+            ends = [weights[part] * slope for slope in slopes(self.groups(part), a, b)]
+            low, high = min(low, *ends), max(high, *ends)
+        return _one_sign(low, high)
 
     def _parts(self, name: str) -> list[str]:
         names: Iterable[str] = self.rules.total if name == TOTAL else (name,)
@@ -262,22 +291,33 @@ def within(test: Test, value: float) -> bool:
     )
 
 
-def _one_sided(test: Test) -> bool:
-    return test.equals is None and sum(bound is not None for bound in (test.ge, test.gt, test.le, test.lt)) == 1
+def _sides(test: Test) -> list[Test]:
+    """Return the thresholds of a test, each as a test of its own."""
+    sides = [
+        Test(ge=test.ge) if test.ge is not None else None,
+        Test(gt=test.gt) if test.gt is not None else None,
+        Test(le=test.le) if test.le is not None else None,
+        Test(lt=test.lt) if test.lt is not None else None,
+    ]
+    if isinstance(test.equals, int | float):
+        sides += [Test(ge=test.equals), Test(le=test.equals)]
+    return [side for side in sides if side is not None]
 
 
-def _may_change(test: Test, low: float, high: float) -> bool:
-    """Return whether `test` may differ among the values from `low` to `high`, rounded as they are compared."""
-    low, high = round(low - _NOISE, DIGITS), round(high + _NOISE, DIGITS)
-    if low == high:
-        return False
-    holds = within(test, low)
-    if holds != within(test, high):
-        return True
-    # Both ends outside: what lies between may still be inside.
-    limits = (test.ge, test.gt, test.le, test.lt, test.equals)
-    return not holds and any(limit is not None and low < limit < high for limit in limits)
+def _fall(groups: Groups, value: float, side: Test, truth: Callable[[int], bool], span: int | None) -> int | None:
+    """Return the first ms at which a value that only falls crosses a threshold: leaves it, or comes under it, once."""
+    upper = side.le if side.le is not None else side.lt
+    if within(side, value) != (upper is None):
+        return None
+    bound = upper if upper is not None else side.ge if side.ge is not None else side.gt
+    assert bound is not None
+    return first_fall(groups, bound, side.ge is not None or side.lt is not None, truth, span)
 
 
-def _shorter(span: int | None, fading: int) -> int:
-    return fading if span is None else min(span, fading)
+def _may_change(side: Test, low: float, high: float) -> bool:
+    """Return whether a threshold lies among the values from `low` to `high`, rounded as they are compared."""
+    return within(side, round(low - _NOISE, DIGITS)) != within(side, round(high + _NOISE, DIGITS))
+
+
+def _one_sign(low: float, high: float) -> bool:
+    return low >= 0 or high <= 0

@@ -24,7 +24,7 @@ from tests.engine.onepiece import OnePiece, Told, leads_in
 from tests.system.killing import Follower, Workers, advance, drained, publish, readers, receive, worked
 from tests.system.shop_slices import shop_slices
 
-SESSION_MS = 2_000
+SESSION_MS = 1_000
 """A dead worker's partitions wait this long."""
 
 
