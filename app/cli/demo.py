@@ -22,8 +22,8 @@ from app.cli.shipped import INPUTS, sample
 from app.cli.summary import Summary
 from app.cli.terminal import console, show
 from app.cli.traffic import live
-from app.domain.identity import murmur2
 from app.domain.outputs import iso
+from app.domain.partition import murmur2
 from app.domain.rulebook import Rules
 from app.settings import Settings
 from app.sources.segment import bare_key

@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import msgspec
 
+from app.domain.partition import partition_of
 from app.engine.kafka import Row
-from app.engine.partition import partition_of
 from app.engine.program import Output, Program, Rows, Step
 from app.engine.protocol import META_KEY, Meta, Sent, encode_meta, lane_headers
 

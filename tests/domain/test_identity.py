@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.identity import bare, lead_id, murmur2, owner
+from app.domain.identity import bare, lead_id, owner
+from app.domain.partition import murmur2
 
 KAFKA_VECTORS = {
     # org.apache.kafka.common.utils.UtilsTest.testMurmur2, as signed 32-bit integers

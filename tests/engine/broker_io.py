@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer
 
+from app.domain.partition import partition_of
 from app.engine.kafka import Logged, Reader
-from app.engine.partition import partition_of
 from app.engine.protocol import sender_of
 from app.settings import Settings
 

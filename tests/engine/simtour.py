@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from app.engine.partition import partition_of
+from app.domain.partition import partition_of
 from app.engine.program import Output, Record, Rows, Step
 from app.settings import Settings
 from app.topics import topics

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.partition import murmur2, partition_of
+from app.domain.partition import murmur2, partition_of
 from app.engine.protocol import (
     ChannelGapError,
     LogError,

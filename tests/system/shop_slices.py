@@ -10,7 +10,8 @@ import orjson
 from app import topics
 from app.cli.traffic import history
 from app.domain.event import Event
-from app.domain.identity import murmur2, owner
+from app.domain.identity import owner
+from app.domain.partition import murmur2
 from app.engine.program import Record
 from app.settings import Settings
 from app.sources.segment import parse

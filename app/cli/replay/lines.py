@@ -16,7 +16,7 @@ import msgspec
 
 from app.cli.replay.spool import Spool
 from app.domain.event import Event
-from app.domain.identity import murmur2
+from app.domain.partition import murmur2
 from app.sources.decode import read_object
 from app.sources.segment import Peek, parse, peek
 from app.sources.times import in_range, read_time

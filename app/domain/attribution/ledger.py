@@ -1,6 +1,6 @@
 """A lead's conversions as they are told: made, revised when their path changes, lessened by refunds."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -8,20 +8,41 @@ from app.domain import history, journey, outputs
 from app.domain.attribution import conversions as conv
 from app.domain.attribution.money import to_minor
 from app.domain.facts import Fact
+from app.domain.reader import Reader
 from app.domain.rulebook import Goal
-from app.domain.state import Conversion, OrderState, Touch
-
-if TYPE_CHECKING:
-    from app.domain.lead import Lead
+from app.domain.series import Rows
+from app.domain.state import Conversion, Core, Extras, Hot, OrderState, Touch
 
 ROW: Final = "v|"
 REFUNDS: Final = frozenset({"order_refunded", "order_cancelled"})
 
 
+class Holder(Protocol):
+    """The lead whose conversions these are."""
+
+    lead_id: str
+    reader: Reader
+    rows: Rows
+    hot: Hot
+
+    @property
+    def core(self) -> Core:
+        """What folding changes."""
+        ...
+
+    def extras(self) -> Extras:
+        """Return what came too late."""
+        ...
+
+    def tell_conversion(self, record: dict[str, Any]) -> None:
+        """Send a conversion or a revision of one."""
+        ...
+
+
 class Ledger:
     """The conversions of one lead."""
 
-    def __init__(self, lead: "Lead") -> None:
+    def __init__(self, lead: Holder) -> None:
         self.lead = lead
         self.rules = lead.reader.rules
         self._drafts: list[Conversion] | None = None
