@@ -19,7 +19,9 @@ from app.domain.state import Core
 class Moment:
     """One lead at one moment."""
 
-    def __init__(self, core: Core, reader: Reader, now: int, *, known: bool) -> None:
+    def __init__(
+        self, core: Core, reader: Reader, now: int, *, known: bool, lasting: dict[int, bool] | None = None
+    ) -> None:
         self.core = core
         self.reader = reader
         self.rules = reader.rules
@@ -27,6 +29,8 @@ class Moment:
         self.known = known
         self.stage = core.stage
         """The current stage, which conditions may look at; another while groups are worked out."""
+        self.lasting: dict[int, bool] = {} if lasting is None else lasting
+        """What conditions say that time cannot change, by identity; shared by the moments of one state."""
         self._board: Board | None = None
         self._excluded: bool | None = None
 
@@ -40,7 +44,9 @@ class Moment:
 
     def at(self, now: int) -> "Moment":
         """Return the same lead at another moment."""
-        return Moment(self.core, self.reader, now, known=self.known)
+        other = Moment(self.core, self.reader, now, known=self.known, lasting=self.lasting)
+        other._board = Board(self.core, self.rules, now, fit=self.board.fit())
+        return other
 
     @property
     def board(self) -> Board:
@@ -64,7 +70,13 @@ class Moment:
 
 def holds(condition: r.Condition, moment: Moment) -> bool:
     """Return whether a condition holds."""
-    return _HOLDS[type(condition)](condition, moment)
+    name = id(condition)
+    if name not in moment.reader.plan.lasting:
+        return _HOLDS[type(condition)](condition, moment)
+    held = moment.lasting.get(name)
+    if held is None:
+        held = moment.lasting[name] = _HOLDS[type(condition)](condition, moment)
+    return held
 
 
 def _did(c: r.Did, moment: Moment) -> bool:

@@ -1,5 +1,6 @@
 """What leaves a lead: the records of `leads.segments`, `leads.profiles` and `leads.conversions` (SEMANTICS §4, §6)."""
 
+import functools
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,8 +19,12 @@ def iso(at: int | None) -> str | None:
     """Return a time as ISO 8601 UTC with milliseconds and `Z`."""
     if at is None:
         return None
-    moment = datetime.fromtimestamp(at // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
+    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
+
+
+@functools.lru_cache(maxsize=16_384)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
 
 
 def rounded(value: float) -> float:

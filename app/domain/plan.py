@@ -51,6 +51,12 @@ class Plan:
         """Groups that look at the current stage."""
         self.by_events = frozenset(id(c) for c in r.conditions_of(rules) if not any(_fades(p) for p in r.walk(c)))
         """Conditions that no passing of time can change, by identity."""
+        self.lasting = frozenset(
+            id(c)
+            for c in r.conditions_of(rules)
+            if id(c) in self.by_events and not any(isinstance(p, r.StageIs) for p in r.walk(c))
+        )
+        """Those of them that do not look at the stage either: only another state of the lead can change them."""
         self.timed = self._timed(rules)
         """Groups that time alone can change."""
 

@@ -37,14 +37,14 @@ def clamp(value: float, low: float | None, high: float | None) -> float:
 class Board:
     """The scores of one lead, from the moment `now` on."""
 
-    def __init__(self, core: Core, rules: Rules, now: int) -> None:
+    def __init__(self, core: Core, rules: Rules, now: int, *, fit: float | None = None) -> None:
         self.core = core
         self.rules = rules
         self.now = now
         self._groups: dict[str, Groups] = {}
         self._values: dict[str, float] = {}
         self._falling: dict[str, Groups | None] = {}
-        self._fit: float | None = None
+        self._fit = fit
         self._points: dict[str, float] | None = None
 
     def points(self) -> dict[str, float]:

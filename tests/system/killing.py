@@ -108,6 +108,8 @@ class Workers:
         self._settings = settings
         self.homes = [settings.data_dir / f"worker{n}" for n in range(count)]
         self._processes: list[asyncio.subprocess.Process] = []
+        self._lives_from: dict[Path, int] = {}
+        """Where the present life begins in each log."""
         self.kills = 0
         self.wipes = 0
 
@@ -145,6 +147,7 @@ class Workers:
         }
         environment = {**os.environ, **{f"LEADSTREAM_{name}": value for name, value in given.items()}}
         with (home / "worker.log").open("ab") as said:
+            self._lives_from[home] = said.tell()
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", "from app.cli import main; main()", "worker"),
                 cwd=ROOT,
@@ -166,7 +169,13 @@ class Workers:
         self._processes[number] = await self._start(self.homes[number])
 
     async def stop(self) -> None:
-        """Tell all to stop; they must end well."""
+        """Tell all to stop, once they work; they must end well."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not all("open at epoch" in self._said_since(home) for home in self.homes):
+            self.check()
+            if time.monotonic() > deadline:
+                raise StuckError(f"a worker gets no partition: {self.said()}")
+            await asyncio.sleep(0.05)
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -178,6 +187,9 @@ class Workers:
         """Raise StuckError when a worker went down by itself."""
         if any(process.returncode is not None for process in self._processes):
             raise StuckError(f"a worker went down: {self.said()}")
+
+    def _said_since(self, home: Path) -> str:
+        return (home / "worker.log").read_bytes()[self._lives_from[home] :].decode(errors="replace")
 
     def said(self) -> str:
         """The last words of each."""

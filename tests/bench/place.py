@@ -1,0 +1,94 @@
+"""Where a bench's workers run, and what they are told: plain values that go to their processes as JSON."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.embedded import settings_for
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What one worker process is to do."""
+
+    broker: str
+    """`host:port`."""
+    name: str
+    """Consumer group, and its changelog."""
+    prefix: str
+    """Of the topics."""
+    home: str
+    """Data directory."""
+    rules: str
+    ends: list[tuple[str, int, int]] = []
+    """Topic, partition and the offset after its last record."""
+    most: int = 0
+    """Events after which it may stop."""
+    stages: bool = False
+    """Measure processor time by stage."""
+    profile: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the worker: the defaults, on the embedded broker."""
+        return settings_for(
+            self.broker, app_id=self.name, topic_prefix=self.prefix, data_dir=Path(self.home), log_level="warning"
+        )
+
+
+class WorkerFailedError(RuntimeError):
+    """A worker of the bench went down; the text is what it said."""
+
+
+class WorkerProcess:
+    """A worker of the bench in a process of its own, which answers with lines of JSON."""
+
+    def __init__(self, module: str, process: asyncio.subprocess.Process) -> None:
+        self._module = module
+        self._process = process
+
+    async def answer(self) -> dict[str, Any]:
+        """Return the next line it says.
+
+        Raises:
+            WorkerFailedError: it ended instead.
+        """
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise WorkerFailedError(f"{self._module} ended with status {await self._process.wait()}")
+        told: dict[str, Any] = msgspec.json.decode(line)
+        return told
+
+    def finish(self) -> None:
+        """Tell it that it is not needed any longer."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+
+@contextlib.asynccontextmanager
+async def worker(module: str, mode: str, task: Task) -> AsyncIterator[WorkerProcess]:
+    """Run a worker; it is gone afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"tests.bench.{module}", mode, msgspec.json.encode(task).decode()),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 24,
+    )
+    try:
+        yield WorkerProcess(module, process)
+        with contextlib.suppress(TimeoutError):
+            process.stdin.close() if process.stdin else None
+            await asyncio.wait_for(process.wait(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
