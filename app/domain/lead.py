@@ -26,6 +26,8 @@ PROFILE_REST_MS: Final = 5_000
 """A score that moved sends a profile at most this often a lead."""
 HOT: Final = "h"
 EXTRAS: Final = "x"
+_HOT_DECODER: Final = msgspec.msgpack.Decoder(Hot)
+_ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Out(msgspec.Struct):
@@ -38,14 +40,26 @@ class Out(msgspec.Struct):
 class Lead:
     """The working copy of one lead's state: read from its rows, written back by `save`."""
 
-    def __init__(self, key: str, brand: str, lead_id: str, reader: Reader, rows: Rows, *, known: bool) -> None:
+    def __init__(
+        self,
+        key: str,
+        brand: str,
+        lead_id: str,
+        reader: Reader,
+        rows: Rows,
+        *,
+        known: bool,
+        hot: Hot | None = None,
+    ) -> None:
         self.rows = rows
         self.reader = reader
         self.lead_id = lead_id
         self.known = known
-        raw = rows.get(HOT)
-        self.is_new = raw is None
-        self.hot = Hot(key=key, brand=brand) if raw is None else msgspec.msgpack.decode(raw, type=Hot)
+        raw = None if hot is not None else rows.get(HOT)
+        self.is_new = hot is None and raw is None
+        if hot is None:
+            hot = Hot(key=key, brand=brand) if raw is None else _HOT_DECODER.decode(raw)
+        self.hot = hot
         self.outputs: list[Out] = []
         self.refused: list[WaitingRefund] = []
         self.tagged = 0
@@ -98,7 +112,7 @@ class Lead:
 
     def save(self) -> None:
         """Write the hot row back."""
-        self.rows.put(HOT, msgspec.msgpack.encode(self.hot))
+        self.rows.put(HOT, _ENCODER.encode(self.hot))
 
     # --- in order -----------------------------------------------------------------------------------------------------
 

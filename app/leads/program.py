@@ -1,6 +1,6 @@
 """The program of a lane: decode, find the owner, fold each lead's events, say what follows."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -27,6 +27,9 @@ DEFAULT_BRAND: Final = "default"
 UNREADABLE: Final = "unreadable"
 """What stands for the kind of a record that is no event, in counts."""
 
+HOT_LEADS: Final = 4_096
+"""Leads of a lane whose hot rows stay decoded."""
+
 LeadName = tuple[str, str]
 """Brand and key."""
 
@@ -46,6 +49,10 @@ class LeadProgram:
         self._unfolded: set[LeadName] = set()
         """Leads with facts that wait for `advance`, in replay."""
         self._sweep: Sweep | None = None
+        self._hot: OrderedDict[LeadName, Hot] = OrderedDict()
+        """Decoded hot rows as the last durable step left them, the least recently used first."""
+        self._used: dict[LeadName, Hot] = {}
+        """Those of the step under way: changed in place, and so no longer what is durable."""
 
     def opened(self, rows: Rows) -> None:
         """Go on with a sweep that a crash interrupted."""
@@ -54,6 +61,7 @@ class LeadProgram:
     def step(self, records: Sequence[Record], rows: Rows) -> Step:
         """Fold the records."""
         step = Step(rows={}, outputs=[], counts={})
+        self._used = {}
         facts: dict[LeadName, list[Fact]] = {}
         read: Counter[tuple[str, str]] = Counter()
         sweep = self._sweep
@@ -79,6 +87,7 @@ class LeadProgram:
 
         def commit() -> None:
             self._sweep, self._unfolded = sweep, unfolded
+            self._keep_hot()
 
         step.commit = commit
         return step
@@ -90,6 +99,7 @@ class LeadProgram:
         if sweep is None:
             return None
         step = Step(rows={}, outputs=[], counts={})
+        self._used = {}
         if sweep.snapshot or not self._replay:
             names, cursor = self._scan(rows, sweep.after, most)
         else:
@@ -109,6 +119,7 @@ class LeadProgram:
         def commit() -> None:
             self._sweep = rest
             self._unfolded = set() if sweep.snapshot and rest is None else self._unfolded - set(names)
+            self._keep_hot()
 
         step.commit = commit
         return step
@@ -180,14 +191,24 @@ class LeadProgram:
         self._close(lead, step)
 
     def _lead(self, brand: str, key: str, rows: Rows, step: Step) -> Lead:
-        return Lead(
+        lead = Lead(
             key,
             brand,
             lead_id(key, self._id_key),
             self._reader(brand),
             LeadRows(lead_prefix(brand, key), rows, step.rows),
             known=not key.startswith("anon:"),
+            hot=self._hot.pop((brand, key), None),
         )
+        self._used[brand, key] = lead.hot
+        return lead
+
+    def _keep_hot(self) -> None:
+        """Keep what the step that is now durable has left."""
+        self._hot.update(self._used)
+        self._used = {}
+        while len(self._hot) > HOT_LEADS:
+            self._hot.popitem(last=False)
 
     def _close(self, lead: Lead, step: Step) -> None:
         lead.save()

@@ -53,9 +53,6 @@ class Follower:
         self._readers: list[Reader] = []
         self._stale = [StaleKeys() for _ in range(settings.partitions)]
         self.rows: list[dict[bytes, bytes]] = [{} for _ in range(settings.partitions)]
-        self.records = 0
-        """Changelog records seen so far."""
-        self.epochs: Counter[int] = Counter()
 
     async def __aenter__(self) -> Self:
         name = topics.changelog(self._settings, "leads").name
@@ -74,7 +71,6 @@ class Follower:
         """Read what is new."""
         for reader, stale, rows in zip(self._readers, self._stale, self.rows, strict=True):
             while (records := await reader.next()) is not None:
-                self.records += len(records)
                 for record in records:
                     if not stale.accept(record.key, stamp_of(record.headers)):
                         continue
@@ -82,6 +78,11 @@ class Follower:
                         rows.pop(record.key, None)
                     else:
                         rows[record.key] = record.value
+
+    async def drained_now(self, ends: dict[tuple[str, int], int]) -> bool:
+        """Look, then say whether all is processed."""
+        await self.look()
+        return self.drained(ends)
 
     def drained(self, ends: dict[tuple[str, int], int]) -> bool:
         """Whether lanes processed everything up to `ends`, what they told each other too, and no sweep goes on."""
@@ -290,15 +291,3 @@ async def drained(follower: Follower, workers: Workers, ends: dict[tuple[str, in
         if time.monotonic() > deadline:
             raise StuckError(f"not processed within {PATIENCE_S:.0f} s: {workers.said()}")
         await asyncio.sleep(0.02)
-
-
-async def worked(follower: Follower, workers: Workers, ends: dict[tuple[str, int], int], records: int) -> None:
-    """Return when so many more changelog records are there, or nothing is left to do. Raises StuckError."""
-    target = follower.records + records
-    deadline = time.monotonic() + PATIENCE_S
-    while follower.records < target and not follower.drained(ends):
-        workers.check()
-        if time.monotonic() > deadline:
-            raise StuckError(f"no work for {PATIENCE_S:.0f} s: {workers.said()}")
-        await asyncio.sleep(0.005)
-        await follower.look()

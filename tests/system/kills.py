@@ -21,11 +21,13 @@ from app import topics
 from app.embedded import EmbeddedBroker, settings_for
 from app.settings import Settings
 from tests.engine.onepiece import OnePiece, Told, leads_in
-from tests.system.killing import Follower, Workers, advance, drained, publish, readers, receive, worked
+from tests.system.killing import Follower, Workers, advance, drained, publish, readers, receive
 from tests.system.shop_slices import shop_slices
 
 SESSION_MS = 1_000
 """A dead worker's partitions wait this long."""
+WORK_S = 0.7
+"""About how long a slice's work takes."""
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -51,6 +53,8 @@ class Outcome(msgspec.Struct):
     """What a run went through."""
 
     kills: int
+    at_work: int
+    """Kills when there was still work to do."""
     wipes: int
     events: int
     leads: int
@@ -60,7 +64,7 @@ class Outcome(msgspec.Struct):
 
 
 async def run(
-    broker: str, home: Path, variant: Variant, *, seed: int = 1, kills: int = 10, events: int = 1_500
+    broker: str, home: Path, variant: Variant, *, seed: int = 1, kills: int = 10, events: int = 5_000
 ) -> Outcome:
     """Let workers process the traffic of a shop while they are killed, once in each slice of it.
 
@@ -74,16 +78,19 @@ async def run(
     slices = shop_slices(settings, seed, events, kills)
     oracle = OnePiece(settings, readers())
     ends: dict[tuple[str, int], int] = {}
+    at_work = 0
     async with Workers(settings, variant.workers) as workers, Follower(settings) as follower:
         for piece in slices:
             in_sweep = chance.random() < 0.5
             await publish(settings, piece.records, ends)
             if not in_sweep:
-                await _kill(chance, variant, follower, workers, ends, len(piece.records))
+                await _kill(chance, variant, workers)
+                at_work += not await follower.drained_now(ends)
             await drained(follower, workers, ends)
             await advance(settings, piece.advance_to, ends)
             if in_sweep:
-                await _kill(chance, variant, follower, workers, ends, len(oracle.leads) + len(piece.records))
+                await _kill(chance, variant, workers)
+                at_work += not await follower.drained_now(ends)
             oracle.take(piece.records)
             oracle.advance(piece.advance_to)
             await drained(follower, workers, ends)
@@ -94,6 +101,7 @@ async def run(
         _compare_disks(follower, workers)
         return Outcome(
             kills=workers.kills,
+            at_work=at_work,
             wipes=workers.wipes,
             events=sum(len(piece.records) for piece in slices),
             leads=len(oracle.leads),
@@ -118,17 +126,9 @@ def _settings(broker: str, home: Path, variant: Variant) -> Settings:
     )
 
 
-async def _kill(
-    chance: random.Random,
-    variant: Variant,
-    follower: Follower,
-    workers: Workers,
-    ends: dict[tuple[str, int], int],
-    work: int,
-) -> None:
-    """Kill a worker somewhere within so much work."""
-    await worked(follower, workers, ends, chance.randrange(1, work + 2))
-    await asyncio.sleep(chance.random() * 0.05)
+async def _kill(chance: random.Random, variant: Variant, workers: Workers) -> None:
+    """Kill a worker some time after it got work."""
+    await asyncio.sleep(chance.random() * WORK_S)
     await workers.kill(chance, wipe=chance.random() < variant.wipe)
 
 
@@ -182,7 +182,7 @@ def _compare_disks(follower: Follower, workers: Workers) -> None:
 @click.command()
 @click.option("--runs", default=3, show_default=True)
 @click.option("--kills", default=10, show_default=True, help="Kills in each run.")
-@click.option("--events", default=1_500, show_default=True, help="Events in each run, about.")
+@click.option("--events", default=5_000, show_default=True, help="Events in each run, about.")
 @click.option("--variant", "names", multiple=True, type=click.Choice(list(VARIANTS)), help="All, unless given.")
 def main(runs: int, kills: int, events: int, names: tuple[str, ...]) -> None:
     """Kill workers again and again."""
@@ -196,7 +196,7 @@ def main(runs: int, kills: int, events: int, names: tuple[str, ...]) -> None:
                             broker.address, Path(home), VARIANTS[name], seed=seed, kills=kills, events=events
                         )
                 click.echo(
-                    f"{name}, run {seed}: {out.kills} kills ({out.wipes} with the disk), {out.events:,} events of "
+                    f"{name}, run {seed}: {out.kills} kills ({out.at_work} at work, {out.wipes} with the disk), {out.events:,} events of "
                     f"{out.leads:,} leads, {out.outputs:,} outputs, {out.repeats:,} repeats: exact, {out.seconds:.0f} s"
                 )
 

@@ -26,8 +26,9 @@ async def broker() -> AsyncIterator[str]:
 async def test_a_worker_that_is_killed_ten_times_loses_and_doubles_nothing(
     broker: str, tmp_path: Path, variant: str
 ) -> None:
-    outcome = await run(broker, tmp_path, VARIANTS[variant], kills=KILLS, events=1_200)
+    outcome = await run(broker, tmp_path, VARIANTS[variant], kills=KILLS)
     assert outcome.kills == KILLS
     assert outcome.wipes > 0
     assert outcome.leads > 100
-    assert outcome.repeats > 0, "no outbox was sent again: it was never killed in time"
+    assert outcome.at_work > 0, "it was never killed in time"
+    assert outcome.repeats > 0

@@ -1,0 +1,144 @@
+"""The program of a lane, over rows in a dict."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.domain.identity import owner
+from app.domain.reader import Reader
+from app.engine.program import Output, Record, Step
+from app.leads.commands import Advance, ForwardedEvent, decode, encode
+from app.leads.program import LeadProgram
+from app.rules import load
+from app.settings import Settings
+from app.topics import topics
+
+SETTINGS = Settings(partitions=4)
+TOPICS = topics(SETTINGS)
+READERS = {"default": Reader(load(Path(__file__).parents[1] / "rules" / "shop.yaml"))}
+AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+HERE = 1
+
+
+class DictRows(dict[bytes, bytes]):
+    """Rows of a partition in memory."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
+    def scan(self, prefix: bytes, after: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        found = [(k, self[k]) for k in sorted(self) if k.startswith(prefix) and (after is None or k > after)]
+        return found[:limit]
+
+    def store(self, step: Step) -> list[Output]:
+        for key, value in step.rows.items():
+            if value is None:
+                self.pop(key, None)
+            else:
+                self[key] = value
+        assert step.commit is not None
+        step.commit()
+        return step.outputs
+
+
+def user_of(partition: int) -> str:
+    return next(name for n in range(100) if owner(f"user:{(name := f'u{n}')}", 4) == partition)
+
+
+def page(offset: int, user: str, **more: Any) -> Record:
+    at = AT + offset * 60_000
+    message = {"type": "page", "userId": user, "messageId": f"m{offset}", "timestamp": at, **more}
+    value = json.dumps(message | {"properties": {"url": f"https://shop.example/p{offset}"}}).encode()
+    return Record(TOPICS.web.name, HERE, offset, at, None, value)
+
+
+def program(**changes: Any) -> LeadProgram:
+    return LeadProgram(HERE, Settings(partitions=4, **changes), TOPICS, READERS)
+
+
+def profiles(outputs: list[Output]) -> list[dict[str, Any]]:
+    return [json.loads(out.value or b"") for out in outputs if out.topic == TOPICS.profiles.name]
+
+
+def test_a_step_that_is_dropped_and_asked_again_in_halves_counts_each_event_once() -> None:
+    records = [page(offset, user_of(HERE)) for offset in range(6)]
+    whole, halves = program(), program()
+    rows, rows_of_halves = DictRows(), DictRows()
+    rows.store(whole.step(records[:2], rows))
+    rows_of_halves.store(halves.step(records[:2], rows_of_halves))
+    rows.store(whole.step(records[2:], rows))
+    halves.step(records[2:], rows_of_halves)  # too large: dropped
+    rows_of_halves.store(halves.step(records[2:4], rows_of_halves))
+    rows_of_halves.store(halves.step(records[4:], rows_of_halves))
+    command = Record(TOPICS.commands.name, HERE, 0, AT, None, encode(Advance(AT + 3_600_000, snapshot=True)))
+    seen = []
+    for lane, its_rows in ((whole, rows), (halves, rows_of_halves)):
+        its_rows.store(lane.step([command], its_rows))
+        step = lane.idle(its_rows, None, 100)
+        assert step is not None
+        (profile,) = profiles(its_rows.store(step))
+        seen.append({name: value for name, value in profile.items() if name != "seq"})
+    assert seen[0] == seen[1]
+    assert seen[0]["visit_seconds"] == 300.0
+
+
+def test_an_event_of_another_partitions_lead_is_sent_to_its_owner_as_it_was_read() -> None:
+    record = page(7, user_of(2))
+    step = program().step([record], DictRows())
+    (out,) = step.outputs
+    assert (out.topic, out.partition) == (TOPICS.commands.name, 2)
+    assert decode(out.value) == ForwardedEvent("events.web", HERE, 7, record.timestamp, record.value or b"")
+    assert step.counts["forwarded"] == 1
+    assert not step.rows
+
+
+def test_a_forwarded_event_without_an_id_is_named_by_where_it_was_first_read() -> None:
+    record = page(7, user_of(HERE), messageId=None)
+    forwarded = ForwardedEvent("events.web", 3, 7, record.timestamp, record.value or b"")
+    commands = [Record(TOPICS.commands.name, HERE, offset, AT, None, encode(forwarded)) for offset in (0, 1)]
+    step = program().step(commands, DictRows())
+    change = next(json.loads(out.value or b"") for out in step.outputs if out.topic == TOPICS.segments.name)
+    assert change["cause"]["event_id"] == "events.web-3-7"
+    assert step.counts["duplicates"] == 1
+    assert "events" not in step.counts
+
+
+def test_a_command_that_nobody_knows_is_rejected_and_the_stream_goes_on() -> None:
+    rows = DictRows()
+    unknown = Record(TOPICS.commands.name, HERE, 0, AT, None, b"\xc1")
+    outputs = rows.store(program().step([unknown, page(1, user_of(HERE))], rows))
+    (rejected,) = [json.loads(out.value or b"") for out in outputs if out.topic == TOPICS.rejected.name]
+    assert (rejected["reason"], rejected["topic"], rejected["raw_bytes"]) == ("bad_field", "leads.commands", 1)
+    assert profiles(outputs)
+
+
+def test_a_brand_without_rules_of_its_own_falls_under_the_default_and_keeps_its_name() -> None:
+    rows = DictRows()
+    outputs = rows.store(program().step([page(0, user_of(HERE), context={"brand": "north"})], rows))
+    (profile,) = profiles(outputs)
+    assert profile["brand"] == "north"
+    assert {out.key for out in outputs} == {f"north/user:{user_of(HERE)}".encode()}
+
+
+def test_a_profile_is_rendered_again_byte_for_byte() -> None:
+    rows = DictRows()
+    lane = program()
+    outputs = rows.store(lane.step([page(offset, user_of(HERE)) for offset in range(3)], rows))
+    (sent,) = [out for out in outputs if out.topic == TOPICS.profiles.name]
+    assert sent.ref is not None
+    again = program().render(sent.ref, rows)
+    assert (again.key, again.value) == (sent.key, sent.value)
+
+
+def test_in_a_replay_nothing_is_folded_before_it_is_told_to() -> None:
+    rows = DictRows()
+    lane = program(replay=True)
+    assert rows.store(lane.step([page(1, user_of(HERE)), page(0, user_of(HERE))], rows)) == []
+    assert lane.idle(rows, None, 100) is None
+    command = Record(TOPICS.commands.name, HERE, 0, AT, None, encode(Advance(AT + 30_000)))
+    rows.store(lane.step([command], rows))
+    step = lane.idle(rows, None, 100)
+    assert step is not None
+    changes = [json.loads(out.value or b"") for out in rows.store(step) if out.topic == TOPICS.segments.name]
+    assert [change["cause"]["event_id"] for change in changes] == ["m0"]
