@@ -12,6 +12,8 @@ DIGITS: Final = 9
 """Values are compared after rounding, so that the order of a sum never decides."""
 _NOTHING: Final = 10.0 ** -(DIGITS + 1)
 _HALF_DIGIT: Final = 0.5 * 10.0**-DIGITS
+_NOISE: Final = 1e-12
+"""More than floating point can err by in a sum of points."""
 _LN2: Final = math.log(2.0)
 _STEPS: Final = 4_000
 _NEWTON_STEPS: Final = 200
@@ -19,8 +21,11 @@ _NEWTON_STEPS: Final = 200
 Groups = dict[int | None, float]
 """Half-life (ms; None = never fades) → points now."""
 
-Truth = Callable[[int], object]
-"""What holds so many ms from now."""
+Threshold = tuple[float, bool]
+"""A limit, and whether a value at it is over it: `ge` and `lt` have (limit, True), `gt` and `le` (limit, False)."""
+
+Value = Callable[[int], float]
+"""A value so many ms from now, rounded as it is compared."""
 
 
 def fading_sum(groups: Groups, after: int) -> float:
@@ -56,21 +61,22 @@ def fading_time(sums: Iterable[Groups]) -> int:
     return math.ceil(longest)
 
 
-def first_fall(groups: Groups, below: float, strictly: bool, truth: Truth, span: int | None) -> int | None:
-    """Return the first ms in (0, span] at which a sum that only falls is below a threshold, as it is rounded.
+def over(limit: Threshold, value: float) -> bool:
+    """Return whether a value is over a threshold."""
+    return value >= limit[0] if limit[1] else value > limit[0]
 
-    `strictly`: below it; else at it or below. `truth` is true from then on, or no longer, and decides the millisecond.
-    None = never, or not within `span`.
+
+def first_fall(groups: Groups, limit: Threshold, value: Value, span: int | None) -> int | None:
+    """Return the first ms in (0, span] at which a sum that only falls, and is over a threshold, no longer is.
+
+    `value`, which is the sum as it is compared, decides the millisecond. None = never, or not within `span`.
     """
-    target = below - _HALF_DIGIT if strictly else below + _HALF_DIGIT
+    target = limit[0] - _HALF_DIGIT if limit[1] else limit[0] + _HALF_DIGIT
     stays = groups.get(None, 0.0)
-    if target <= stays:
-        return None
-    before = truth(0)
-    if span is not None and truth(span) == before:
+    if target <= stays or (span is not None and over(limit, value(span))):
         return None
     fading = [(half_life, points) for half_life, points in groups.items() if half_life is not None and points]
-    return _settle(truth, before, math.ceil(_newton(fading, target - stays)), span)
+    return _settle(limit, value, math.ceil(_newton(fading, target - stays)), span)
 
 
 def _newton(fading: list[tuple[int, float]], target: float) -> float:
@@ -91,28 +97,28 @@ def _newton(fading: list[tuple[int, float]], target: float) -> float:
     return t
 
 
-def _settle(truth: Truth, before: object, guess: int, span: int | None) -> int:
-    """Return the first ms at which a truth that changes once differs from `before`, near `guess`."""
+def _settle(limit: Threshold, value: Value, guess: int, span: int | None) -> int:
+    """Return the first ms at which a falling value is no longer over a threshold, near `guess`."""
     low = high = max(guess, 1)
     step = 1
-    if truth(high) == before:
-        while truth(high) == before:
+    if over(limit, value(high)):
+        while over(limit, value(high)):
             low, high = high, high + step
             step *= 2
         if span is not None:
             high = min(high, span)
     else:
-        while low > 0 and truth(low) != before:
+        while low > 0 and not over(limit, value(low)):
             low, high = max(low - step, 0), low
             step *= 2
-    return _bisect(truth, before, low, high)
+    return _bisect(limit, value, low, high, before=True)
 
 
-def _bisect(truth: Truth, before: object, low: int, high: int) -> int:
-    """Return the first ms in (low, high] at which a truth that changes once differs from `before`."""
+def _bisect(limit: Threshold, value: Value, low: int, high: int, *, before: bool) -> int:
+    """Return the first ms in (low, high] at which a value that goes one way is on the other side of a threshold."""
     while high - low > 1:
         middle = (low + high) // 2
-        if truth(middle) == before:
+        if over(limit, value(middle)) == before:
             low = middle
         else:
             high = middle
@@ -126,26 +132,31 @@ def slopes(groups: Groups, a: int, b: int) -> tuple[float, float]:
 
 
 def first_change(
-    truth: Truth, may_change: Callable[[int, int], bool], one_way: Callable[[int, int], bool], span: int
+    limit: Threshold,
+    value: Value,
+    bounds_of: Callable[[int, int], tuple[float, float]],
+    one_way: Callable[[int, int], bool],
+    span: int,
 ) -> int | None:
     """Return the first ms in (0, span] at which a value is on another side of a threshold than now; None = none.
 
-    Intervals in which `may_change` sees no chance are passed over. One in which the value goes `one_way` is known from
-    its ends; the others are halved, the earlier half first. When that takes too many steps the interval's beginning is
-    returned: early, never late.
+    Intervals whose bounds are on one side are passed over. One in which it goes `one_way` is known from its ends,
+    the others are halved, the earlier half first. When that takes too many steps the interval's beginning is returned:
+    early, never late.
     """
-    if span <= 0 or not may_change(0, span):
+    if span <= 0:
         return None
-    before = truth(0)
+    before = over(limit, value(0))
     steps = 0
     todo = _doubling(span)
     while todo:
         a, b = todo.pop()
-        if not may_change(a, b):
+        low, high = bounds_of(a, b)
+        if over(limit, round(low - _NOISE, DIGITS)) == over(limit, round(high + _NOISE, DIGITS)):
             continue
         if b - a <= 1 or one_way(a, b):
-            if truth(b) != before:
-                return _bisect(truth, before, a, b)
+            if over(limit, value(b)) != before:
+                return _bisect(limit, value, a, b, before=before)
             continue
         steps += 1
         if steps > _STEPS:

@@ -7,12 +7,14 @@ from typing import Final
 from app.domain.crossing import (
     DIGITS,
     Groups,
+    Threshold,
     bounds,
     fading_sum,
     fading_time,
     first_change,
     first_fall,
     only_falls,
+    over,
     slopes,
 )
 from app.domain.matching import matches
@@ -23,8 +25,6 @@ from app.domain.state import Core, Latest
 TOTAL: Final = "score"
 FIT: Final = "fit"
 ENGAGEMENT: Final = "engagement"
-_NOISE: Final = 1e-12
-"""More than floating point can err by in a sum of points."""
 
 
 def clamp(value: float, low: float | None, high: float | None) -> float:
@@ -63,11 +63,11 @@ class Board:
         groups = self._groups.get(name)
         if groups is None:
             groups = {}
-            points = self.points()
-            for signal in self.rules.scores[name].signals:
-                if signal in points:
-                    half_life = self.rules.signals[signal].half_life
-                    groups[half_life] = groups.get(half_life, 0.0) + points[signal]
+            members, signals = self.rules.scores[name].signals, self.rules.signals
+            for signal, points in self.points().items():
+                if signal in members:
+                    half_life = signals[signal].half_life
+                    groups[half_life] = groups.get(half_life, 0.0) + points
             self._groups[name] = groups
         return groups
 
@@ -87,14 +87,18 @@ class Board:
         """Return a score now, rounded to 9 decimals: `score`, `fit` or a named one."""
         value = self._values.get(name)
         if value is None:
-            value = self._values[name] = self.value_after(name, 0)
+            if name == TOTAL:
+                parts = [weight * self.value(part) for part, weight in self.rules.total.items()]
+                value = round(clamp(math.fsum(parts), 0.0, 100.0), DIGITS)
+            else:
+                value = self.value_after(name, 0)
+            self._values[name] = value
         return value
 
     def value_after(self, name: str, after: int) -> float:
         """Return a score `after` ms from now if nothing happens, rounded to 9 decimals."""
         if name == TOTAL:
-            at = self.value_after if after else lambda part, _: self.value(part)
-            parts = [weight * at(part, after) for part, weight in self.rules.total.items()]
+            parts = [weight * self.value_after(part, after) for part, weight in self.rules.total.items()]
             return round(clamp(math.fsum(parts), 0.0, 100.0), DIGITS)
         if name == FIT:
             return self.fit()
@@ -129,68 +133,65 @@ class Board:
         if name == FIT or (name != TOTAL and name not in self.rules.scores):
             return None
         falling = self._falling_groups(name)
-        fading = fading_time(self.groups(part) for part in self._parts(name)) if falling is None else 0
-
-        def one(side: Test, span: int | None) -> int | None:
-            def truth(after: int) -> bool:
-                return within(side, self.value_after(name, after))
-
-            if falling is not None:
-                return _fall(falling, self.value(name), side, truth, span)
-            return first_change(
-                truth,
-                lambda a, b: _may_change(side, *self._score_bounds(name, a, b)),
-                lambda a, b: self._one_way(name, a, b),
-                fading if span is None else min(span, fading),
-            )
-
-        return self._first(test, span, one)
+        return self._first(
+            thresholds(test),
+            self.value(name),
+            falling,
+            lambda after: self.value_after(name, after),
+            lambda a, b: self._score_bounds(name, a, b),
+            lambda a, b: self._one_way(name, a, b),
+            fading_time(self.groups(part) for part in self._parts(name)) if falling is None else 0,
+            span,
+        )
 
     def next_grade_change(self, span: int | None) -> int | None:
         """Return when the grade may first differ from now."""
         if ENGAGEMENT not in self.rules.scores or not self.rules.grades_fit:
             return None
         value = self.value(ENGAGEMENT)
-        thresholds = [threshold for threshold, _ in self.rules.grades_engagement]
+        rungs = [threshold for threshold, _ in self.rules.grades_engagement]
         # Only the rung that it is on, and the one above, can be next.
-        nearest = [
-            max((threshold for threshold in thresholds if threshold <= value), default=None),
-            min((threshold for threshold in thresholds if threshold > value), default=None),
-        ]
-        moments = [
-            self.next_score_change(ENGAGEMENT, Test(ge=threshold), span)
-            for threshold in nearest
-            if threshold is not None
-        ]
-        return min((at for at in moments if at is not None), default=None)
+        reached = [rung for rung in rungs if rung <= value]
+        above = [rung for rung in rungs if rung > value]
+        test = Test(ge=max(reached, default=None), lt=min(above, default=None))
+        return self.next_score_change(ENGAGEMENT, test, span)
 
     def next_interest_change(self, category: str, test: Test, span: int | None) -> int | None:
         """Return when `test` of an interest may first differ from now."""
         groups = self._interest_groups(category)
         falls = only_falls(groups)
-        value = round(fading_sum(groups, 0), DIGITS)
+        return self._first(
+            thresholds(test),
+            round(fading_sum(groups, 0), DIGITS),
+            groups if falls else None,
+            lambda after: round(fading_sum(groups, after), DIGITS),
+            lambda a, b: bounds(groups, a, b),
+            lambda a, b: _one_sign(*slopes(groups, a, b)),
+            0 if falls else fading_time([groups]),
+            span,
+        )
 
-        def one(side: Test, span: int | None) -> int | None:
-            def truth(after: int) -> bool:
-                return within(side, round(fading_sum(groups, after), DIGITS))
-
-            if falls:
-                return _fall(groups, value, side, truth, span)
-            fading = fading_time([groups])
-            return first_change(
-                truth,
-                lambda a, b: _may_change(side, *bounds(groups, a, b)),
-                lambda a, b: _one_sign(*slopes(groups, a, b)),
-                fading if span is None else min(span, fading),
-            )
-
-        return self._first(test, span, one)
-
-    def _first(self, test: Test, span: int | None, one: Callable[[Test, int | None], int | None]) -> int | None:
-        """Return the first moment that `one` finds for a side of the test: it cannot differ before one of them does."""
+    def _first(
+        self,
+        limits: Iterable[Threshold],
+        value: float,
+        falling: Groups | None,
+        value_after: Callable[[int], float],
+        bounds_of: Callable[[int, int], tuple[float, float]],
+        one_way: Callable[[int, int], bool],
+        fading: int,
+        span: int | None,
+    ) -> int | None:
+        """Return the first moment at which the value comes to another side of a threshold: nothing differs before."""
         earliest: int | None = None
-        for side in _sides(test):
-            found = one(side, span)
+        for limit in limits:
+            if falling is not None:
+                if not over(limit, value):
+                    continue
+                found = first_fall(falling, limit, value_after, span)
+            else:
+                shorter = fading if span is None else min(span, fading)
+                found = first_change(limit, value_after, bounds_of, one_way, shorter)
             if found is not None:
                 earliest = span = found
         return None if earliest is None else self.now + earliest
@@ -269,9 +270,12 @@ class Board:
         return clamp(low, score.min, score.max), clamp(high, score.min, score.max)
 
 
-def _rung(thresholds: tuple[tuple[float, str], ...], value: float) -> str:
-    """Return the name of the highest threshold reached; the lowest rung when none is."""
-    return next((name for threshold, name in thresholds if value >= threshold), thresholds[-1][1])
+def _rung(rungs: tuple[tuple[float, str], ...], value: float) -> str:
+    """Return the name of the highest rung reached; the lowest when none is."""
+    for threshold, name in rungs:
+        if value >= threshold:
+            return name
+    return rungs[-1][1]
 
 
 def trait(traits: Mapping[str, Latest], name: str) -> object:
@@ -291,32 +295,20 @@ def within(test: Test, value: float) -> bool:
     )
 
 
-def _sides(test: Test) -> list[Test]:
-    """Return the thresholds of a test, each as a test of its own."""
-    sides = [
-        Test(ge=test.ge) if test.ge is not None else None,
-        Test(gt=test.gt) if test.gt is not None else None,
-        Test(le=test.le) if test.le is not None else None,
-        Test(lt=test.lt) if test.lt is not None else None,
-    ]
+def thresholds(test: Test) -> list[Threshold]:
+    """Return the thresholds of a test."""
+    found: list[Threshold] = []
+    if test.ge is not None:
+        found.append((test.ge, True))
+    if test.gt is not None:
+        found.append((test.gt, False))
+    if test.le is not None:
+        found.append((test.le, False))
+    if test.lt is not None:
+        found.append((test.lt, True))
     if isinstance(test.equals, int | float):
-        sides += [Test(ge=test.equals), Test(le=test.equals)]
-    return [side for side in sides if side is not None]
-
-
-def _fall(groups: Groups, value: float, side: Test, truth: Callable[[int], bool], span: int | None) -> int | None:
-    """Return the first ms at which a value that only falls crosses a threshold: leaves it, or comes under it, once."""
-    upper = side.le if side.le is not None else side.lt
-    if within(side, value) != (upper is None):
-        return None
-    bound = upper if upper is not None else side.ge if side.ge is not None else side.gt
-    assert bound is not None
-    return first_fall(groups, bound, side.ge is not None or side.lt is not None, truth, span)
-
-
-def _may_change(side: Test, low: float, high: float) -> bool:
-    """Return whether a threshold lies among the values from `low` to `high`, rounded as they are compared."""
-    return within(side, round(low - _NOISE, DIGITS)) != within(side, round(high + _NOISE, DIGITS))
+        found += [(test.equals, True), (test.equals, False)]
+    return found
 
 
 def _one_sign(low: float, high: float) -> bool:

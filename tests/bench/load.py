@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from app.engine.partition import partition_of
+from app.domain.partition import partition_of
 from app.settings import Settings
 from tests.bench.traffic import Message
 
@@ -15,7 +15,9 @@ ROUND = 20_000
 """Messages that are held at once."""
 
 
-async def publish(settings: Settings, messages: Iterable[Message], progress: Callable[[int], None]) -> list[tuple[str, int, int]]:
+async def publish(
+    settings: Settings, messages: Iterable[Message], progress: Callable[[int], None]
+) -> list[tuple[str, int, int]]:
     """Publish the messages under their keys; return (topic, partition, offset after the last record).
 
     `progress` is told how many are published.
@@ -52,10 +54,14 @@ async def _send(producer: Any, held: dict[tuple[str, int], list[Message]], ends:
         left = messages[::-1]
         while left:
             batch = producer.create_batch()
-            while left and batch.append(timestamp=left[-1].record_at, key=left[-1].key, value=left[-1].value) is not None:
+            while left and _fits(batch, left[-1]):
                 left.pop()
             batch.close()
             sent.append((place, batch.record_count(), await producer.send_batch(batch, place[0], partition=place[1])))
     for place, count, future in sent:
         ends[place] = (await future).offset + count
     held.clear()
+
+
+def _fits(batch: Any, message: Message) -> bool:
+    return batch.append(timestamp=message.record_at, key=message.key, value=message.value) is not None

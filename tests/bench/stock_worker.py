@@ -21,9 +21,9 @@ from app.domain.event import Rejected
 from app.domain.identity import lead_id
 from app.domain.lead import Lead
 from app.domain.reader import Reader
+from app.engine.program import Record
 from app.leads.rejects import rejected_record
 from app.rules import load
-from app.engine.program import Record
 from app.sources.segment import parse
 from tests.bench.engine_worker import peak_bytes, say
 from tests.bench.place import Task
@@ -87,9 +87,10 @@ class Stock:
         )
         raw: dict[str, Any] = {"key_serializer": "raw", "value_serializer": "raw"}
         self._outputs = {
-            name: app.topic(getattr(known, name).name, **raw) for name in ("segments", "conversions", "profiles", "rejected")
+            name: app.topic(getattr(known, name).name, **raw)
+            for name in ("segments", "conversions", "profiles", "rejected")
         }
-        table = app.Table("leads", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions, **raw)
+        table = app.Table("leads", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions)
 
         @app.agent(source, name="leads")  # type: ignore[untyped-decorator]
         async def agent(stream: Any) -> None:
@@ -120,9 +121,7 @@ class Stock:
     async def _fold(self, table: Any, brand: str, key: str, fact: Any) -> None:
         row_key = f"{brand}/{key}".encode()
         rows = OneValue(table.get(row_key))
-        lead = Lead(
-            key, brand, lead_id(key, self._id_key), self._reader, rows, known=not key.startswith("anon:")
-        )
+        lead = Lead(key, brand, lead_id(key, self._id_key), self._reader, rows, known=not key.startswith("anon:"))
         lead.insert(fact)
         lead.advance(None)
         lead.finish()

@@ -195,9 +195,10 @@ def main(runs: int, kills: int, events: int, names: tuple[str, ...]) -> None:
                         out = await run(
                             broker.address, Path(home), VARIANTS[name], seed=seed, kills=kills, events=events
                         )
+                kills_told = f"{out.kills} kills ({out.at_work} at work, {out.wipes} with the disk)"
                 click.echo(
-                    f"{name}, run {seed}: {out.kills} kills ({out.at_work} at work, {out.wipes} with the disk), {out.events:,} events of "
-                    f"{out.leads:,} leads, {out.outputs:,} outputs, {out.repeats:,} repeats: exact, {out.seconds:.0f} s"
+                    f"{name}, run {seed}: {kills_told}, {out.events:,} events of {out.leads:,} leads, "
+                    f"{out.outputs:,} outputs, {out.repeats:,} repeats: exact, {out.seconds:.0f} s"
                 )
 
     asyncio.run(all_runs())
