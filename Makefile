@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench soak lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -33,6 +33,9 @@ check: $(READY)  ## lint, formatting, types, imports
 
 bench: $(READY)  ## events per second through one worker, and where the time goes
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(READY)  ## ten minutes of steady load (RATE=events a second): memory, lag, files, tasks
+	$(BIN)/python -m tests.bench.soak --rate $(or $(RATE),1500) $(ARGS)
 
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header \

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from app.settings import Settings
 from tests.bench.load import partition
 from tests.bench.traffic import Message
 
+WARM_S = 3.0
+"""What a worker meets for the first time does not count: data files are read, caches are empty."""
 SETTLE_S = 2.0
 
 
@@ -37,6 +40,7 @@ _ID = msgspec.json.Decoder(_MessageId)
 
 async def latency(settings: Settings, messages: Iterator[Message], rate: float, seconds: float) -> Latency:
     """Publish messages one by one at a steady rate and watch `leads.segments` for what they cause."""
+    prepared = list(islice(messages, int(rate * (WARM_S + seconds))))
     sent: dict[str, float] = {}
     taken: list[float] = []
     consumer = AIOKafkaConsumer(
@@ -51,13 +55,12 @@ async def latency(settings: Settings, messages: Iterator[Message], rate: float, 
     watching = asyncio.create_task(_watch(consumer, sent, taken))
     try:
         began = time.perf_counter()
-        count = 0
-        while (now := time.perf_counter()) < began + seconds:
-            while count < (now - began) * rate:
-                await _send(settings, producer, next(messages), sent)
-                count += 1
-            await asyncio.sleep(0.001)
-        real_rate = count / (time.perf_counter() - began)
+        for number, message in enumerate(prepared):
+            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            if number == int(rate * WARM_S):
+                sent.clear()
+            await _send(settings, producer, message, sent)
+        real_rate = len(prepared) / (time.perf_counter() - began)
         await asyncio.sleep(SETTLE_S)
     finally:
         watching.cancel()

@@ -67,6 +67,11 @@ class WorkerProcess:
         told: dict[str, Any] = msgspec.json.decode(line)
         return told
 
+    def ask(self) -> None:
+        """Ask for another answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+
     def finish(self) -> None:
         """Tell it that it is not needed any longer."""
         assert self._process.stdin is not None

@@ -26,7 +26,7 @@ async def broker() -> AsyncIterator[str]:
 async def test_a_worker_that_is_killed_ten_times_loses_and_doubles_nothing(
     broker: str, tmp_path: Path, variant: str
 ) -> None:
-    outcome = await run(broker, tmp_path, VARIANTS[variant], kills=KILLS)
+    outcome = await run(broker, tmp_path, VARIANTS[variant], kills=KILLS, events=2_500)
     assert outcome.kills == KILLS
     assert outcome.wipes > 0
     assert outcome.leads > 100

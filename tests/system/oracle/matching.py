@@ -22,6 +22,8 @@ def folded(value: Any) -> Any:
 
 def passes(test: Test, value: Any) -> bool:
     """Whether a value passes every bound that is set."""
+    if isinstance(value, list):
+        return any(passes(test, member) for member in value)
     value = folded(value)
     if test.exists is not None and (value is not None) != test.exists:
         return False
@@ -38,7 +40,8 @@ def passes(test: Test, value: Any) -> bool:
     bounds = (test.ge, test.gt, test.le, test.lt)
     if all(bound is None for bound in bounds):
         return True
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    value = number(value)
+    if value is None:
         return False
     return (
         (test.ge is None or value >= test.ge)
@@ -46,6 +49,16 @@ def passes(test: Test, value: Any) -> bool:
         and (test.le is None or value <= test.le)
         and (test.lt is None or value < test.lt)
     )
+
+
+def number(value: Any) -> Decimal | float | None:
+    """A number, or decimal text as one; None for anything else."""
+    if isinstance(value, str):
+        try:
+            return Decimal(value)
+        except ArithmeticError:
+            return None
+    return value if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else None
 
 
 def same(one: Any, other: Any) -> bool:
@@ -115,11 +128,12 @@ class Reader:
         return None if rate is None else Decimal(event.amount) * rate
 
     def rate(self, currency: str, at: int) -> Decimal | None:
-        """What one unit of a currency is worth in the rules' at a time; None when the rate file does not say."""
+        """What one unit of a currency is worth in the rules': the newest rate of the day or before, else the first."""
         if currency == self.rules.currency:
             return Decimal(1)
         day = datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
-        known = [rate for since, rate in self.rules.rates.get(currency, ()) if since <= day]
+        rates = self.rules.rates.get(currency, ())
+        known = [rate for since, rate in rates if since <= day] or [rate for _, rate in rates[:1]]
         return Decimal(str(known[-1])) if known else None
 
 

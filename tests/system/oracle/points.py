@@ -12,6 +12,10 @@ from tests.system.oracle.matching import Reader, distinct, dotted, folded, holds
 from tests.system.oracle.visits import Journey, seconds_of
 
 
+DIGITS = 9
+"""Every score is rounded to so many decimals before it is compared, or weighted into the total."""
+
+
 @dataclass(frozen=True)
 class Worth:
     """Points from a time on."""
@@ -66,9 +70,6 @@ def dwell_worths(signal: Signal, matching: list[Event], journey: Journey) -> Ite
         if dwells:
             seconds = sum(seconds_of(event) for event in dwells)
             yield Worth(signal.name, units(signal, seconds), view.event.at, signal.half_life, dwells[0])
-    for event in journey.dwell_alone():
-        if event in matching:
-            yield Worth(signal.name, units(signal, seconds_of(event)), event.at, signal.half_life, event)
 
 
 def units(signal: Signal, amount: float) -> float:
@@ -107,8 +108,16 @@ class Scores:
                     for category in categories(worth.event, rules.interests.by):
                         self.interests.setdefault(category, []).append(worth)
 
+    def interest(self, category: str) -> list[Worth]:
+        """What a category got, however it was written."""
+        return [worth for told, worths in self.interests.items() if folded(told) == category for worth in worths]
+
     def bounds(self, name: str, start: int, end: int) -> tuple[float, float]:
-        """Between what a score lies on [start, end]: P(end) − N(start) and P(start) − N(end)."""
+        """Between what a score, as it is compared, lies on [start, end]: P(end) − N(start) and P(start) − N(end)."""
+        low, high = self._bounds(name, start, end)
+        return round(low, DIGITS), round(high, DIGITS)
+
+    def _bounds(self, name: str, start: int, end: int) -> tuple[float, float]:
         if name == "fit":
             return self.fit, self.fit
         if name == "score":
@@ -117,18 +126,18 @@ class Scores:
             high = sum(max(w * one, w * other) for w, (one, other) in parts)
             return clamped(low, 0, 100), clamped(high, 0, 100)
         if name.startswith("interest:"):
-            return between(self.interests.get(name.removeprefix("interest:"), []), start, end)
+            return between(self.interest(name.removeprefix("interest:")), start, end)
         score = self.rules.scores[name]
         low, high = between([worth for worth in self.worths if worth.signal in score.signals], start, end)
         return clamped(low, score.min, score.max), clamped(high, score.min, score.max)
 
     def value(self, name: str, now: int) -> float:
         """A score, as it is compared."""
-        return round(self.bounds(name, now, now)[0], 9)
+        return self.bounds(name, now, now)[0]
 
     def crossings(self, name: str, threshold: float, start: int, end: int) -> Iterator[int]:
         """Every ms in (start, end] at which a score stands otherwise to the threshold than 1 ms before."""
-        low, high = (round(bound, 9) for bound in self.bounds(name, start, end))
+        low, high = self.bounds(name, start, end)
         if threshold < low or threshold > high or low == high:
             return
         if end - start <= 1:
@@ -166,6 +175,6 @@ def categories(event: Event, by: str) -> list[str]:
     listed = event.properties.get("products")
     products = listed if isinstance(listed, list) else []
     told = [event.properties.get(by), *(product.get(by) for product in products if isinstance(product, dict))]
-    return distinct(folded(value) for value in told if isinstance(value, str) and value)
+    return distinct(value for value in told if isinstance(value, str) and value)
 
 

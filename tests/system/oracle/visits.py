@@ -91,7 +91,10 @@ class Journey:
 
     def mail_click(self, event: Event) -> Touch:
         """The touch of an email click before its landing is known."""
-        return touch_of(event, self.reader.classifier.classify(event.arrival, event.page))
+        told = touch_of(event, self.reader.classifier.classify(event.arrival, event.page))
+        names = (event.properties.get(name) for name in ("campaign_name", "campaign_id"))
+        campaign = told.campaign or next((str(name) for name in names if name), "")
+        return replace(told, channel="Email", medium=told.medium or "email", campaign=campaign, landing_page="")
 
     def on_site(self, event: Event) -> None:
         """Put an event into the visit that goes on, or into a new one; it may be an arrival."""
@@ -106,6 +109,8 @@ class Journey:
                     visit = Visit()
                     self.visits.append(visit)
                 self.touch(event, told)
+            elif not told.told and not told.external_referrer:
+                self.land(touch_of(event, told), plain=True)
             visit.says_where = True
             if told.external_referrer:
                 visit.referrers.add(told.external_referrer)
@@ -123,32 +128,35 @@ class Journey:
     def touch(self, event: Event, told: Classified) -> None:
         """Add the touch of an arrival, or join it with the email click that it is the landing of."""
         landing = touch_of(event, told)
+        if not self.land(landing, plain=not told.told and not told.external_referrer):
+            self.touches.append(landing)
+
+    def land(self, landing: Touch, *, plain: bool) -> bool:
+        """Join an arrival, or a page that brings no campaign, with the email click that led to it; whether one did."""
         clicks = [n for n, touch in enumerate(self.touches) if touch.kind == "email_clicked"]
-        plain = not told.told and not told.external_referrer
-        if clicks and (landing.medium.casefold() == "email" or plain):
-            click = self.touches[clicks[-1]]
-            if event.at - click.at < LANDING_MS and click.event_id not in self.landed:
-                self.landed.add(click.event_id)
-                from_ = click if plain else landing
-                self.touches[clicks[-1]] = replace(
-                    from_, at=click.at, event_id=click.event_id, kind=click.kind, landing_page=landing.landing_page
-                )
-                return
-        self.touches.append(landing)
+        if not clicks or not (plain or landing.medium.casefold() == "email"):
+            return False
+        click = self.touches[clicks[-1]]
+        if landing.at - click.at >= LANDING_MS or click.event_id in self.landed:
+            return False
+        self.landed.add(click.event_id)
+        self.touches[clicks[-1]] = replace(
+            click if plain else landing,
+            at=click.at,
+            event_id=click.event_id,
+            kind=click.kind,
+            landing_page=landing.landing_page,
+        )
+        return True
 
     def views(self) -> list[View]:
         """Every page view, with its dwell."""
-        return [view for visit in self.visits for view in views_of(visit)[0]]
-
-    def dwell_alone(self) -> list[Event]:
-        """Dwell that no page view of its visit takes."""
-        return [event for visit in self.visits for event in views_of(visit)[1]]
+        return [view for visit in self.visits for view in views_of(visit)]
 
 
-def views_of(visit: Visit) -> tuple[list[View], list[Event]]:
-    """The page views of a visit, and the dwell that belongs to none."""
+def views_of(visit: Visit) -> list[View]:
+    """The page views of a visit; dwell on a page whose view was not told stands for the view."""
     views: list[View] = []
-    alone: list[Event] = []
     for number, event in enumerate(visit.events):
         if event.kind == "page_viewed":
             after = visit.events[number + 1].at if number + 1 < len(visit.events) else event.at
@@ -157,10 +165,10 @@ def views_of(visit: Visit) -> tuple[list[View], list[Event]]:
             path = event.page.path
             of = next((view for view in reversed(views) if not path or view.event.page.path == path), None)
             if of is None:
-                alone.append(event)
-            else:
-                of.dwells.append(event)
-    return views, alone
+                of = View(event, 0)
+                views.append(of)
+            of.dwells.append(event)
+    return views
 
 
 def conversation(event: Event) -> Touch:

@@ -1,0 +1,111 @@
+"""A worker under a steady load for a while: does it keep up, does it leak? `python -m tests.bench.soak`."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from app import topics
+from app.embedded import EmbeddedBroker
+from tests.bench.load import publish
+from tests.bench.place import ROOT, Task, WorkerProcess, worker
+from tests.bench.traffic import Message, traffic
+
+SLICE_S = 0.5
+"""How often a slice of the load is published."""
+MIB = 1_048_576
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """The worker at one time."""
+
+    second: float
+    done: int
+    """Events processed."""
+    behind: int
+    """Events published and not processed."""
+    rss: int
+    """Bytes of memory in use."""
+    files: int
+    tasks: int
+
+
+async def soak(seconds: float, rate: float, leads: int, every: float) -> list[Sample]:
+    """Publish at `rate` events/s for `seconds`; return what was seen of the worker every `every` seconds."""
+    home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="leadstream-soak-"))
+    samples: list[Sample] = []
+    try:
+        async with EmbeddedBroker() as broker:
+            rules = str(ROOT / "tests" / "rules" / "shop.yaml")
+            task = Task(broker.address, "soak", "soak.", str(home), rules)
+            await topics.create(task.settings)
+            async with worker("soak_worker", "serve", task) as process:
+                await process.answer()
+                published = [0]
+                watching = asyncio.create_task(_watch(process, published, samples, every))
+                messages = traffic(int(seconds * rate) + 1, leads)
+                await _load(task, messages, rate, seconds, published)
+                await asyncio.sleep(2 * every)
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+                process.finish()
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+    return samples
+
+
+async def _load(task: Task, messages: Iterator[Message], rate: float, seconds: float, published: list[int]) -> None:
+    began = time.perf_counter()
+    slices = int(seconds / SLICE_S)
+    for number in range(slices):
+        ready = list(islice(messages, int(rate * SLICE_S)))
+        await asyncio.sleep(max(0.0, began + number * SLICE_S - time.perf_counter()))
+        await publish(task.settings, ready, lambda _: None)
+        published[0] += len(ready)
+
+
+async def _watch(process: WorkerProcess, published: list[int], samples: list[Sample], every: float) -> None:
+    began = time.perf_counter()
+    while True:
+        await asyncio.sleep(every)
+        process.ask()
+        told: dict[str, Any] = await process.answer()
+        sample = Sample(
+            time.perf_counter() - began,
+            told["done"],
+            published[0] - told["done"],
+            told["rss"],
+            told["files"],
+            told["tasks"],
+        )
+        samples.append(sample)
+        click.echo(
+            f"{sample.second:6.0f} s  {sample.done:>9,} events  {sample.behind:>7,} behind  "
+            f"{sample.rss / MIB:6.0f} MiB  {sample.files} files  {sample.tasks} tasks"
+        )
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(10), default=600.0, show_default=True)
+@click.option("--rate", type=click.FloatRange(10), required=True, help="Events a second: half of what the bench says.")
+@click.option("--leads", type=click.IntRange(100), default=50_000, show_default=True)
+@click.option("--every", type=click.FloatRange(1), default=20.0, show_default=True, help="Seconds between looks.")
+def main(seconds: float, rate: float, leads: int, every: float) -> None:
+    """Load one worker steadily and watch its memory, files, tasks and how far behind it is."""
+    samples = asyncio.run(soak(seconds, rate, leads, every))
+    half, last = samples[len(samples) // 2], samples[-1]
+    click.echo(
+        f"second half: memory {(last.rss - half.rss) / MIB:+.0f} MiB, files {last.files - half.files:+d}, "
+        f"tasks {last.tasks - half.tasks:+d}, most behind {max(sample.behind for sample in samples):,} events"
+    )
+
+
+if __name__ == "__main__":
+    main()
