@@ -84,7 +84,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     # --- lanes
     step_records: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Most records that one step of a lane takes: 500 hold the event loop for some 0.2 s.")
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Most records that one step of a lane takes: 500 hold the event loop for some 0.2 s.",
+        ),
     ] = 500
     step_bytes: Annotated[
         int, _bytes("Largest changelog batch, before compression; a step above it is halved.", 65_536)

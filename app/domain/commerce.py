@@ -87,7 +87,7 @@ def change_cart(core: Core, fact: Fact) -> None:
     for product in fact.products:
         if fact.kind == "cart_added":
             _put(core, product.product_id, product.quantity, product.price, fact)
-        elif product.product_id in core.cart:
+        elif fact.kind == "cart_removed" and product.product_id in core.cart:
             line = core.cart[product.product_id]
             line.quantity -= product.quantity
             if line.quantity <= 0:

@@ -9,7 +9,7 @@ from app.domain import commerce, journey, tags
 from app.domain.event import NOT_THE_LEADS_DOING
 from app.domain.facts import Fact
 from app.domain.matching import passes
-from app.domain.reader import NOT_YET_APPLIED, Reader, is_dwell, units_of
+from app.domain.reader import Reader, is_dwell, units_of
 from app.domain.series import Rows
 from app.domain.signals import Amount, add_units, occur, undo
 from app.domain.state import Core, Latest, WaitingRefund
@@ -17,7 +17,7 @@ from app.domain.state import Core, Latest, WaitingRefund
 MAX_IDENTIFIERS: Final = 1_000
 MAX_TRAITS: Final = 100
 MAX_INTERESTS: Final = 100
-_NO_STEP: Final = NOT_THE_LEADS_DOING | NOT_YET_APPLIED | {"traits_changed"}
+_NO_STEP: Final = NOT_THE_LEADS_DOING | {"traits_changed"}
 _STEPS: Final = 10
 _CONTACT: Final = {"user": "user_id", "email": "email", "phone": "phone"}
 REFUND_KINDS: Final = frozenset({"order_refunded", "order_cancelled"})

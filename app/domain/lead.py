@@ -19,7 +19,7 @@ from app.domain.groups import due, groups_of, next_group_change, settle
 from app.domain.reader import Reader, units_of
 from app.domain.rulebook import DAY_MS
 from app.domain.series import Rows
-from app.domain.state import Core, Extras, Hot, WaitingRefund
+from app.domain.state import Conversion, Core, Extras, Hot, WaitingRefund
 
 WINDOW_MS: Final = 3 * DAY_MS
 PROFILE_REST_MS: Final = 5_000
@@ -68,7 +68,12 @@ class Lead:
         self._now: Moment | None = None
         self._changed = False
         self._silent = False
-        self._ledger = Ledger(self)
+        self.drafts: list[Conversion] | None = None
+
+    @property
+    def _ledger(self) -> Ledger:
+        """The lead's conversions. Made anew each time: a lead that kept it would be garbage that is a cycle."""
+        return Ledger(self)
 
     @property
     def core(self) -> Core:

@@ -20,9 +20,9 @@ from app.domain.rulebook import Goal, PageDurationIs, Pattern, Rules, Signal, co
 from app.domain.signals import measured_units
 
 NOT_YET_APPLIED: Final = frozenset({"alias", "consent_changed", "erase_requested"})
-"""Kinds that are counted, and change nothing about the lead until identities, consent and erasure are handled."""
+"""Kinds that are only counted, and seen like any other event, until identities, consent and erasure are handled."""
 
-ANY_KINDS: Final = KINDS - NOT_THE_LEADS_DOING - NOT_YET_APPLIED
+ANY_KINDS: Final = KINDS - NOT_THE_LEADS_DOING
 ARRIVAL_KINDS: Final = SESSION_KINDS | {"custom"}
 PRODUCT_KINDS: Final = frozenset({"product_viewed", "cart_added", "cart_removed", "cart_viewed"})
 
@@ -187,7 +187,7 @@ class Reader:
         if not order_id:
             return None
         refund_id = fields.first_text(event.properties, "refund_id", "refundId") or event.id
-        if event.kind == "order_cancelled" or event.amount is None:
+        if event.amount is None:
             return Order(order_id, None, event.currency or "", refund_id)
         minor = to_minor(event.amount, event.currency or self.rules.currency)
         return Order(order_id, minor, event.currency or "", refund_id)

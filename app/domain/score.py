@@ -87,25 +87,23 @@ class Board:
         """Return a score now, rounded to 9 decimals: `score`, `fit` or a named one."""
         value = self._values.get(name)
         if value is None:
-            if name == TOTAL:
-                parts = [weight * self.value(part) for part, weight in self.rules.total.items()]
-                value = round(clamp(math.fsum(parts), 0.0, 100.0), DIGITS)
-            else:
-                value = self.value_after(name, 0)
-            self._values[name] = value
+            value = self._values[name] = self.value_after(name, 0)
         return value
 
     def value_after(self, name: str, after: int) -> float:
         """Return a score `after` ms from now if nothing happens, rounded to 9 decimals."""
+        return round(self._plain(name, after), DIGITS)
+
+    def _plain(self, name: str, after: int) -> float:
         if name == TOTAL:
-            parts = [weight * self.value_after(part, after) for part, weight in self.rules.total.items()]
-            return round(clamp(math.fsum(parts), 0.0, 100.0), DIGITS)
+            parts = [weight * self._plain(part, after) for part, weight in self.rules.total.items()]
+            return clamp(math.fsum(parts), 0.0, 100.0)
         if name == FIT:
             return self.fit()
         score = self.rules.scores.get(name)
         if score is None:
             return 0.0
-        return round(clamp(fading_sum(self.groups(name), after), score.min, score.max), DIGITS)
+        return clamp(fading_sum(self.groups(name), after), score.min, score.max)
 
     def interest(self, category: str) -> float:
         """Return the fading score of a category, compared without regard to case; rounded to 9 decimals."""

@@ -214,3 +214,16 @@ def test_the_last_product_is_the_newest_looked_at_or_put_in_the_cart() -> None:
     seen = event(START, "product_viewed", properties={"product_id": "p1", "name": "Boot", "category": "shoes"})
     story = Story(rules).tell_each([seen, event(START + 1, "product_viewed"), event(START + 2, "conversation")])
     assert story.segments[-1]["last_product"] == {"product_id": "p1", "name": "Boot", "category": "shoes"}
+
+
+def test_looking_at_a_product_leaves_it_in_the_cart() -> None:
+    boot = {"product_id": "b1", "name": "Boot", "price": 40, "quantity": 3}
+    story = Story(BUYERS).tell_each(
+        [event(START, "cart_added", properties=boot), event(START + 1_000, "product_viewed", properties=boot)]
+    )
+    assert {name: line.quantity for name, line in story.lead().hot.core.cart.items()} == {"b1": 3.0}
+
+
+def test_a_cancellation_that_names_an_amount_takes_only_that() -> None:
+    part = event(START + DAY, "order_cancelled", properties={"order_id": "o1"}, amount="30")
+    assert bought(order(START, "o1", "100"), part) == (1, {"EUR": 7000})

@@ -26,7 +26,7 @@ from tests.system.shop_slices import shop_slices
 
 SESSION_MS = 1_000
 """A dead worker's partitions wait this long."""
-WORK_S = 0.7
+WORK_S = 0.3
 """About how long a slice's work takes."""
 
 

@@ -31,19 +31,19 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 def shop_slices(settings: Settings, seed: int, events: int, count: int) -> list[Slice]:
-    """Return some traffic as `count` slices; records stand where they will be published, in this order.
+    """Return some traffic as `count` slices; records stand where they will be published, in order of time, then id.
 
     A lead has one topic and one partition, so that its events cannot overtake each other; a fifth of the leads have a
     partition that is not theirs. Messages name one identifier only: links are another matter.
     """
-    messages = sorted(_messages(seed, events), key=lambda message: message[0])
+    messages = sorted(_messages(seed, events), key=lambda message: message[:2])
     cuts = [len(messages) * n // count for n in range(count + 1)]
     names = [topic.name for topic in topics.topics(settings).inputs[:4]]
     ends: dict[tuple[str, int], int] = {}
     slices = []
     for start, end in pairwise(cuts):
         records = []
-        for at, key, value in messages[start:end]:
+        for at, _, key, value in messages[start:end]:
             draw = murmur2(b"place of " + key.encode())
             home = owner(key, settings.partitions) + (1 if draw % 5 == 0 else 0)
             topic, partition = names[draw // 5 % len(names)], home % settings.partitions
@@ -54,16 +54,16 @@ def shop_slices(settings: Settings, seed: int, events: int, count: int) -> list[
     return slices
 
 
-def _messages(seed: int, events: int) -> Iterator[tuple[int, str, bytes]]:
-    """Yield (event time, lead, message); of what is no event, the message before decides time and place."""
-    at, key = END - DAYS * 86_400_000, ""
+def _messages(seed: int, events: int) -> Iterator[tuple[int, str, str, bytes]]:
+    """Yield (event time, event id, lead, message); of what is no event, the message before decides time and place."""
+    at, name, key = END - DAYS * 86_400_000, "", ""
     for topic, line in history(seed, END, days=DAYS, events=events):
         value = _under_one_name(line)
         event = parse(value, topic=topic, partition=0, offset=0, record_at=END)
         if isinstance(event, Event):
             assert len(event.ids) == 1, event.ids
-            at, key = event.at, event.key
-        yield at, key, value
+            at, name, key = event.at, event.id, event.key
+        yield at, name, key, value
 
 
 def _under_one_name(line: bytes) -> bytes:

@@ -24,6 +24,8 @@ class Holder(Protocol):
     reader: Reader
     rows: Rows
     hot: Hot
+    drafts: list[Conversion] | None
+    """Conversions of the facts that are being folded again; None while facts come in order."""
 
     @property
     def core(self) -> Core:
@@ -45,8 +47,6 @@ class Ledger:
     def __init__(self, lead: Holder) -> None:
         self.lead = lead
         self.rules = lead.reader.rules
-        self._drafts: list[Conversion] | None = None
-        """Conversions of the facts that are being folded again; None while facts come in order."""
 
     def event(self, fact: Fact) -> None:
         """Convert the goals that a fact meets."""
@@ -110,15 +110,15 @@ class Ledger:
 
     def begin(self) -> None:
         """Collect the conversions of facts that are folded again, instead of sending them."""
-        self._drafts = []
+        self.lead.drafts = []
 
     def settle(self, base: tuple[int, str], late: list[Fact]) -> None:
         """Send what folding again from after `base` has changed.
 
         New conversions, paths that differ, and conversions that are none any more.
         """
-        drafts = {draft.conversion_id: draft for draft in self._drafts or []}
-        self._drafts = None
+        drafts = {draft.conversion_id: draft for draft in self.lead.drafts or []}
+        self.lead.drafts = None
         causes = {fact.order.order_id: _refund_cause(fact) for fact in late if fact.order and fact.kind in REFUNDS}
         before = [(at, event_id, name) for at, event_id, name in self.lead.hot.conversions if (at, event_id) > base]
         for draft in drafts.values():
@@ -147,8 +147,8 @@ class Ledger:
         draft = conv.draft(lead.core, goal, fact, lead.hot.brand, lead.lead_id, value)
         if draft is None:
             return
-        if self._drafts is not None:
-            self._drafts.append(draft)
+        if self.lead.drafts is not None:
+            self.lead.drafts.append(draft)
         else:
             self._make(draft)
 

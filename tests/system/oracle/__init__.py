@@ -1,1 +1,1 @@
-"""A second, naive reading of the contract: each lead is a plain list of events, and everything is worked out from scratch."""
+"""A second, naive reading of the semantics: a lead is a list of events, and all of it is worked out from scratch."""

@@ -51,7 +51,7 @@ def compare(
             continue
         yield from differences(name, read_profile(told[name]), lead.profile())
         theirs = [read_change(record) for record in changes.get(name, [])]
-        ours = [change.told(lead.story.rules) for change in lead.changes]
+        ours = [change.told() for change in lead.changes]
         for number in range(max(len(theirs), len(ours))):
             one, other = (side[number] if number < len(side) else None for side in (theirs, ours))
             if one != other:
@@ -72,7 +72,8 @@ def compare_conversions(name: str, records: list[Record], ours: list[dict[str, A
         yield name, "conversions", [key(one) for one in theirs], [key(one) for one in ours]
         return
     for one, other in zip(theirs, ours, strict=True):
-        other = {**other, "touches": [read_touch(touch) for touch in other["touches"]]}
+        if "touches" in other:
+            other = {**other, "touches": [read_touch(touch) for touch in other["touches"]]}
         for _, field, left, right in differences(name, one, other):
             yield name, f"conversion {one['goal']}.{field} at {one['at']}", left, right
 
@@ -135,8 +136,7 @@ def read_profile(record: Record) -> dict[str, Any]:
         **{field: ms(record[field]) for field in times},
         "segments": sorted(record["segments"]),
         "identifiers": {
-            field: sorted(value) if isinstance(value, list) else value
-            for field, value in record["identifiers"].items()
+            field: sorted(value) if isinstance(value, list) else value for field, value in record["identifiers"].items()
         },
         "interests": {entry["category"]: entry["score"] for entry in record["interests"]},
         "revenue": {entry["currency"]: entry["minor"] for entry in record["revenue"]},

@@ -15,11 +15,14 @@ DAY_MS = 86_400_000
 Moment = tuple[int, Event | None]
 
 
-def conversions(story: Story, changes: list[Change]) -> list[dict[str, Any]]:
-    """All conversions of a lead."""
-    told = []
+def conversions(story: Story, ideal: list[Change], told_changes: list[Change]) -> list[dict[str, Any]]:
+    """All conversions of a lead; one by a stage that was not reached after all is worth nothing."""
+    told: list[dict[str, Any]] = []
     for goal in story.rules.goals:
-        moments = reached(goal, story, changes) if goal.pattern is None else converting(goal, story)
+        moments = reached(goal, story, ideal) if goal.pattern is None else converting(goal, story)
+        if goal.pattern is None:
+            undone = [at for at, event in reached(goal, story, told_changes) if (at, event) not in moments]
+            told += [{"goal": goal.name, "at": at, "order_id": None, "value_minor": 0} for at in undone]
         if goal.path == "first":
             moments = moments[:1]
         before: Moment | None = None
@@ -33,9 +36,7 @@ def converting(goal: Goal, story: Story) -> list[Moment]:
     """Events that convert, an order once."""
     assert goal.pattern is not None
     own = {event.id for event in story.events} | {order.event.id for order in story.orders}
-    return [
-        (event.at, event) for event in story.told if event.id in own and story.reader.matches(goal.pattern, event)
-    ]
+    return [(event.at, event) for event in story.told if event.id in own and story.reader.matches(goal.pattern, event)]
 
 
 def reached(goal: Goal, story: Story, changes: list[Change]) -> list[Moment]:

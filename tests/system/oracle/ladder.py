@@ -31,7 +31,13 @@ class Change:
     event: Event | None
     score: float
 
-    def told(self, rules: Rules) -> dict[str, Any]:
+    @property
+    def shows(self) -> bool:
+        """Whether anything is to tell."""
+        before, after = self.before, self.after
+        return before.stage != after.stage or before.segments.keys() != after.segments.keys()
+
+    def told(self) -> dict[str, Any]:
         """What of it a `segment_change` tells."""
         before, after = self.before.segments, self.after.segments
         return {
@@ -70,9 +76,7 @@ def groups_at(story: Story, now: int, groups: Groups) -> Groups:
     excluded = rules.exclude is not None and is_true(rules.exclude, story, now, groups.stage)
     holding = [] if excluded else [stage for stage in rules.stages if stage_holds(stage, story, now, groups)]
     stage = (holding or [rules.stages[0]])[-1].name
-    inside = [
-        segment.name for segment in rules.segments if not excluded and is_in(segment, story, now, groups, stage)
-    ]
+    inside = [segment.name for segment in rules.segments if not excluded and is_in(segment, story, now, groups, stage)]
     return replace(
         groups,
         stage=stage,
@@ -103,15 +107,12 @@ def by_time(story: Story, groups: Groups, start: int, end: int) -> list[Change]:
         if not later:
             return changes
         now = min(later)
-        change = change_at(story, now, groups, None)
-        if change is not None:
+        for change in change_to(groups_at(story, now, groups), story, now, groups, None):
             changes.append(change)
             groups = change.after
 
 
-def change_at(story: Story, now: int, groups: Groups, event: Event | None) -> Change | None:
-    """The change at a moment; None when groups stay."""
-    after = groups_at(story, now, groups)
-    if after.stage == groups.stage and after.segments.keys() == groups.segments.keys():
-        return None
-    return Change(now, groups, after, event, story.scores.value("score", now))
+def change_to(right: Groups, story: Story, now: int, groups: Groups, event: Event | None) -> list[Change]:
+    """The change to other groups; none when they are the same."""
+    change = Change(now, groups, right, event, story.scores.value("score", now))
+    return [change] if change.shows else []

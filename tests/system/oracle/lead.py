@@ -5,7 +5,7 @@ from typing import Any
 
 from app.domain.event import Event
 from tests.system.oracle.goals import conversions
-from tests.system.oracle.ladder import Change, Groups, by_time, change_at
+from tests.system.oracle.ladder import Change, Groups, by_time, change_to, groups_at
 from tests.system.oracle.matching import Reader
 from tests.system.oracle.past import once_each
 from tests.system.oracle.story import Story
@@ -19,13 +19,16 @@ class Lead:
 
     story: Story
     changes: list[Change]
+    """What was told."""
+    ideal: list[Change]
+    """What would have been told, had every tag been known from the start."""
     groups: Groups
     until: int
 
     @property
     def conversions(self) -> list[dict[str, Any]]:
         """Its conversions."""
-        return conversions(self.story, self.changes)
+        return conversions(self.story, self.ideal, self.changes)
 
     def profile(self) -> dict[str, Any]:
         """Its profile, times in ms."""
@@ -74,20 +77,42 @@ class Lead:
 def live(events: list[Event], reader: Reader, until: int) -> Lead:
     """Tell a lead its events one by one, all worked out anew at each."""
     told = once_each(events)
-    groups = Groups()
     changes: list[Change] = []
+    ideal: list[Change] = []
+    groups = Groups()
     story = Story([], reader)
-    now = told[0].at
     for number, event in enumerate(told):
-        timed = by_time(story, groups, now, event.at) if number else []
-        groups = timed[-1].after if timed else groups
-        story = Story(told[: number + 1], reader)
-        change = change_at(story, event.at, groups, event)
-        groups = change.after if change is not None else groups
-        changes += [*timed, *([change] if change is not None else [])]
-        now = event.at
-    timed = by_time(story, groups, now, until)
-    changes += timed
-    return Lead(story, changes, timed[-1].after if timed else groups, until)
+        before, story = story, Story(told[: number + 1], reader)
+        new = step(before, story, groups, event)
+        ideal += new
+        if story.tags - {event.id} != before.tags:
+            ideal = relive(story)
+            timed = [change for change in new if change.event is None]
+            new = [*timed, *change_to(ideal[-1].after, story, event.at, after(timed, groups), event)]
+        changes += new
+        groups = after(new, groups)
+    timed = by_time(story, groups, told[-1].at, until)
+    return Lead(story, changes + timed, ideal + timed, after(timed, groups), until)
 
 
+def relive(story: Story) -> list[Change]:
+    """The changes of a lead whose tags are known from the start."""
+    changes: list[Change] = []
+    past = Story([], story.reader)
+    for number, event in enumerate(story.told):
+        told = story.told[: number + 1]
+        before, past = past, Story(told, story.reader, story.tags & {one.id for one in told})
+        changes += step(before, past, after(changes, Groups()), event)
+    return changes
+
+
+def step(before: Story, story: Story, groups: Groups, event: Event) -> list[Change]:
+    """The changes with no event since the last one, and that by an event."""
+    timed = by_time(before, groups, before.told[-1].at, event.at) if before.told else []
+    groups = after(timed, groups)
+    return [*timed, *change_to(groups_at(story, event.at, groups), story, event.at, groups, event)]
+
+
+def after(changes: list[Change], groups: Groups) -> Groups:
+    """The groups after some changes."""
+    return changes[-1].after if changes else groups

@@ -112,7 +112,7 @@ class Reader:
         """A field of an event; None when it is absent."""
         if name in PAGE_FIELDS:
             return getattr(event.page, name) or dotted(event.properties, name)
-        if name in ARRIVAL_FIELDS and event.says_where:
+        if name in ARRIVAL_FIELDS and event.says_where and event.kind != "conversation":
             return getattr(self.classifier.classify(event.arrival, event.page).touchpoint, name) or dotted(
                 event.properties, name
             )

@@ -128,8 +128,12 @@ class Life:
 
     def product(self) -> None:
         event = self.rng.choice(("Product Viewed", "Product Added", "product_added", "Product Removed", "Cart Viewed"))
-        product = {"product_id": self.rng.choice("XYZ"), "category": self.rng.choice(CATEGORIES), "price": 19.99}
-        quantity = {} if self.rng.random() < 0.5 else {"quantity": self.rng.choice((1, 2, 3))}
+        product: dict[str, Any] = {
+            "product_id": self.rng.choice("XYZ"),
+            "category": self.rng.choice(CATEGORIES),
+            "price": 19.99,
+        }
+        quantity: dict[str, Any] = {} if self.rng.random() < 0.5 else {"quantity": self.rng.choice((1, 2, 3))}
         if event == "Cart Viewed":
             self.say("track", event, products=[product | quantity, {**product, "product_id": "W", "price": "7.50"}])
         else:
@@ -139,11 +143,14 @@ class Life:
         return f"{self.rng.choice('ABCDEFGH')}{self.seed}"
 
     def order(self) -> None:
-        money = self.rng.choice(({}, {"revenue": 199.99}, {"total": "200"}, {"revenue": 250, "currency": "USD"}))
+        money: dict[str, Any] = self.rng.choice(
+            ({}, {"revenue": 199.99}, {"total": "200"}, {"revenue": 250, "currency": "USD"})
+        )
         more: dict[str, Any] = {"order_id": self.order_id()} if self.rng.random() < 0.9 else {}
         if self.rng.random() < 0.3:
             more |= {"products": [{"product_id": "X", "category": "shoes"}]}
-        self.say("track", "Order Completed", where=self.rng.random() < 0.6, **money, **more)
+        more |= money
+        self.say("track", "Order Completed", where=self.rng.random() < 0.6, **more)
 
     def back(self) -> None:
         event = self.rng.choice(("Order Refunded", "Order Refunded", "Order Cancelled"))
@@ -154,7 +161,7 @@ class Life:
         event = self.rng.choice(("Email Sent", "Email Delivered", "Email Opened", *["Email Link Clicked"] * 4))
         link = "https://shop.example" + self.rng.choice(PATHS)
         campaign = self.rng.choice(("spring", "autumn"))
-        self.say("track", event, False, email_id=self.rng.choice("mno"), campaign_name=campaign, link_url=link)
+        self.say("track", event, where=False, email_id=self.rng.choice("mno"), campaign_name=campaign, link_url=link)
         if event == "Email Link Clicked" and self.rng.random() < 0.7:
             self.at += self.rng.choice((1, SECOND, 5 * MINUTE - 1, 5 * MINUTE))
             self.arrival = self.rng.choice(ARRIVALS)
@@ -163,7 +170,9 @@ class Life:
     def burst(self) -> None:
         """Clicks on several links of one mail within some 5 s."""
         for path in self.rng.choices(PATHS, k=self.rng.choice((2, 3, 4))):
-            self.say("track", "Email Link Clicked", False, email_id="burst", link_url=f"https://shop.example{path}")
+            self.say(
+                "track", "Email Link Clicked", where=False, email_id="burst", link_url=f"https://shop.example{path}"
+            )
             self.at += self.rng.choice((0, 2_500, 2_499, 1))
 
     def form(self) -> None:
@@ -172,7 +181,9 @@ class Life:
     def talk(self) -> None:
         event = self.rng.choice(("Live Chat Conversation Started", "Call Completed", "Enquiry Sent"))
         medium = self.rng.choice(("chat", "call", "form", "bot"))
-        self.say("track", event, self.rng.random() < 0.3, medium=medium, text="x", length=self.rng.choice((20, 21, 5000)))
+        self.say(
+            "track", event, self.rng.random() < 0.3, medium=medium, text="x", length=self.rng.choice((20, 21, 5000))
+        )
 
     def simple(self) -> None:
         event = self.rng.choice(
@@ -184,9 +195,9 @@ class Life:
     def traits(self) -> None:
         if self.rng.random() < 0.3:
             name = self.rng.choice(("Unsubscribed", "Email Bounced", "Email Marked as Spam"))
-            self.say("track", name, False, bounce_type=self.rng.choice(("hard", "soft")))
+            self.say("track", name, where=False, bounce_type=self.rng.choice(("hard", "soft")))
             return
-        self.say("identify", None, False)
+        self.say("identify", where=False)
         told = self.rng.choice(
             ({"country": "UA"}, {"country": "no"}, {"employees": "50"}, {"status": "competitor"}, {"status": "ok"})
         )
@@ -203,7 +214,9 @@ class Life:
 def events(seed: int, count: int = 120) -> list[Event]:
     """One lead's events, read from its messages."""
     read = [
-        parse(json.dumps(message).encode(), topic="events.web", partition=0, offset=number, record_at=message["timestamp"])
+        parse(
+            json.dumps(message).encode(), topic="events.web", partition=0, offset=number, record_at=message["timestamp"]
+        )
         for number, message in enumerate(Life(seed).live(count))
     ]
     return [event for event in read if isinstance(event, Event)]

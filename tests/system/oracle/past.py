@@ -23,9 +23,7 @@ def once_each(events: list[Event]) -> list[Event]:
 
 def tagged(events: list[Event], internal: Internal) -> set[str]:
     """Ids of the events that no person outside did."""
-    return {
-        event.id for event in events if event.bot or is_internal(event, internal) or by_scanner(event, events)
-    }
+    return {event.id for event in events if event.bot or is_internal(event, internal) or by_scanner(event, events)}
 
 
 def is_internal(event: Event, internal: Internal) -> bool:

@@ -11,9 +11,8 @@ from app.domain.rulebook import Rules, Signal
 from tests.system.oracle.matching import Reader, distinct, dotted, folded, holds
 from tests.system.oracle.visits import Journey, seconds_of
 
-
 DIGITS = 9
-"""Every score is rounded to so many decimals before it is compared, or weighted into the total."""
+"""Every score is rounded to so many decimals before it is compared."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,7 @@ class Scores:
         ]
         self.fit = 0.0
         if rules.fit is not None:
-            got = sum(
-                line.points for line in rules.fit.traits if holds(line.where, lambda name: dotted(traits, name))
-            )
+            got = sum(line.points for line in rules.fit.traits if holds(line.where, lambda name: dotted(traits, name)))
             self.fit = clamped(got, rules.fit.min, rules.fit.max)
         self.interests: dict[str, list[Worth]] = {}
         if rules.interests is not None:
@@ -121,7 +118,7 @@ class Scores:
         if name == "fit":
             return self.fit, self.fit
         if name == "score":
-            parts = [(w, self.bounds(part, start, end)) for part, w in self.rules.total.items()]
+            parts = [(w, self._bounds(part, start, end)) for part, w in self.rules.total.items()]
             low = sum(min(w * one, w * other) for w, (one, other) in parts)
             high = sum(max(w * one, w * other) for w, (one, other) in parts)
             return clamped(low, 0, 100), clamped(high, 0, 100)
@@ -176,5 +173,3 @@ def categories(event: Event, by: str) -> list[str]:
     products = listed if isinstance(listed, list) else []
     told = [event.properties.get(by), *(product.get(by) for product in products if isinstance(product, dict))]
     return distinct(value for value in told if isinstance(value, str) and value)
-
-

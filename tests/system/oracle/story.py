@@ -16,15 +16,16 @@ STRONG = ("user:", "email:", "phone:")
 class Story:
     """A lead as its events, in order of (time, id) and each once, tell it."""
 
-    def __init__(self, told: list[Event], reader: Reader) -> None:
+    def __init__(self, told: list[Event], reader: Reader, tags: set[str] | None = None) -> None:
         self.told = told
+        self._tags = tags
         self.reader = reader
         self.rules = reader.rules
 
     @cached_property
     def tags(self) -> set[str]:
         """Ids of events of machines and of the brand's own people."""
-        return tagged(self.told, self.rules.internal)
+        return tagged(self.told, self.rules.internal) if self._tags is None else self._tags
 
     @cached_property
     def events(self) -> list[Event]:
@@ -62,7 +63,7 @@ class Story:
     @cached_property
     def cart(self) -> Any:
         """The cart's value."""
-        return cart_value(self.told, self.reader)
+        return cart_value([event for event in self.told if event.id not in self.tags], self.reader)
 
     @cached_property
     def known(self) -> bool:

@@ -105,7 +105,7 @@ class Journey:
         if event.says_where:
             told = self.reader.classifier.classify(event.arrival, event.page)
             if self.arrives(visit, told):
-                if told.told and visit.events:
+                if told.told and visit.events and self.differs(told):
                     visit = Visit()
                     self.visits.append(visit)
                 self.touch(event, told)
@@ -121,9 +121,13 @@ class Journey:
         if not visit.says_where:
             return True
         new_referrer = bool(told.external_referrer) and told.external_referrer not in visit.referrers
+        return (told.told or new_referrer) and self.differs(told)
+
+    def differs(self, told: Classified) -> bool:
+        """Whether an arrival tells something else than the last touch."""
         point = told.touchpoint
         compared = (point.channel, point.source, point.medium, point.campaign, point.click_id)
-        return (told.told or new_referrer) and (not self.touches or compared != self.touches[-1].compared)
+        return not self.touches or compared != self.touches[-1].compared
 
     def touch(self, event: Event, told: Classified) -> None:
         """Add the touch of an arrival, or join it with the email click that it is the landing of."""
@@ -133,14 +137,15 @@ class Journey:
 
     def land(self, landing: Touch, *, plain: bool) -> bool:
         """Join an arrival, or a page that brings no campaign, with the email click that led to it; whether one did."""
-        clicks = [n for n, touch in enumerate(self.touches) if touch.kind == "email_clicked"]
-        if not clicks or not (plain or landing.medium.casefold() == "email"):
+        if not self.touches or not (plain or landing.medium.casefold() == "email"):
             return False
-        click = self.touches[clicks[-1]]
+        click = self.touches[-1]
+        if click.kind != "email_clicked":
+            return False
         if landing.at - click.at >= LANDING_MS or click.event_id in self.landed:
             return False
         self.landed.add(click.event_id)
-        self.touches[clicks[-1]] = replace(
+        self.touches[-1] = replace(
             click if plain else landing,
             at=click.at,
             event_id=click.event_id,
