@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from app.embedded import settings_for
-from app.settings import Settings
+from app.settings import MIB, Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,12 +35,19 @@ class Task(msgspec.Struct, frozen=True):
     """Measure processor time by stage."""
     profile: bool = False
 
+    cache_mib: int = 0
+    """RocksDB's block cache and memtables, MiB each; 0 = the defaults."""
+
     @property
     def settings(self) -> Settings:
         """Settings of the worker: the defaults, on the embedded broker."""
-        return settings_for(
+        settings = settings_for(
             self.broker, app_id=self.name, topic_prefix=self.prefix, data_dir=Path(self.home), log_level="warning"
         )
+        if not self.cache_mib:
+            return settings
+        size = self.cache_mib * MIB
+        return msgspec.structs.replace(settings, block_cache_bytes=size, write_buffer_bytes=size)
 
 
 class WorkerFailedError(RuntimeError):

@@ -14,13 +14,13 @@ import msgspec
 
 from app import topics
 from app.embedded import EmbeddedBroker
+from app.settings import MIB
 from tests.bench.load import publish
 from tests.bench.place import ROOT, Task, WorkerProcess, worker
 from tests.bench.traffic import Message, traffic
 
 SLICE_S = 0.5
 """How often a slice of the load is published."""
-MIB = 1_048_576
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -37,14 +37,14 @@ class Sample(msgspec.Struct, frozen=True):
     tasks: int
 
 
-async def soak(seconds: float, rate: float, leads: int, every: float) -> list[Sample]:
+async def soak(seconds: float, rate: float, leads: int, every: float, cache_mib: int) -> list[Sample]:
     """Publish at `rate` events/s for `seconds`; return what was seen of the worker every `every` seconds."""
     home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="leadstream-soak-"))
     samples: list[Sample] = []
     try:
         async with EmbeddedBroker() as broker:
             rules = str(ROOT / "tests" / "rules" / "shop.yaml")
-            task = Task(broker.address, "soak", "soak.", str(home), rules)
+            task = Task(broker.address, "soak", "soak.", str(home), rules, cache_mib=cache_mib)
             await topics.create(task.settings)
             async with worker("soak_worker", "serve", task) as process:
                 await process.answer()
@@ -97,9 +97,16 @@ async def _watch(process: WorkerProcess, published: list[int], samples: list[Sam
 @click.option("--rate", type=click.FloatRange(10), required=True, help="Events a second: half of what the bench says.")
 @click.option("--leads", type=click.IntRange(100), default=50_000, show_default=True)
 @click.option("--every", type=click.FloatRange(1), default=20.0, show_default=True, help="Seconds between looks.")
-def main(seconds: float, rate: float, leads: int, every: float) -> None:
+@click.option(
+    "--cache-mib",
+    type=click.IntRange(8),
+    default=32,
+    show_default=True,
+    help="RocksDB's caches: small ones are soon full.",
+)
+def main(seconds: float, rate: float, leads: int, every: float, cache_mib: int) -> None:
     """Load one worker steadily and watch its memory, files, tasks and how far behind it is."""
-    samples = asyncio.run(soak(seconds, rate, leads, every))
+    samples = asyncio.run(soak(seconds, rate, leads, every, cache_mib))
     half, last = samples[len(samples) // 2], samples[-1]
     click.echo(
         f"second half: memory {(last.rss - half.rss) / MIB:+.0f} MiB, files {last.files - half.files:+d}, "
