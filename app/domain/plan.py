@@ -36,7 +36,7 @@ class Plan:
     """A brand's groups as bits of a mask: the ladder of stages first, then the segments in their order."""
 
     def __init__(self, rules: r.Rules) -> None:
-        self.fingerprint = f"{zlib.crc32(msgspec.msgpack.encode(rules)):08x}"
+        self.fingerprint = f"{zlib.crc32(msgspec.msgpack.encode(rules, order='deterministic')):08x}"
         """Of the rules: what was worked out with others has to be worked out again."""
         self.segments = tuple((LADDER_BIT << index, segment) for index, segment in enumerate(rules.segments, start=1))
         self.every = (LADDER_BIT << len(rules.segments) + 1) - 1

@@ -17,7 +17,7 @@ from tests.engine.simulate import simulate, simulate_many
 
 RUNS = 2_000
 LEAD_RUNS = 300
-BROKEN_RUNS = 150
+BROKEN_RUNS = 400
 POINTS = {
     *("append on its way", "append acknowledged", "before write", "after write"),
     *("send on its way", "send acknowledged", "read acknowledged", "earliest acknowledged", "fenced"),
