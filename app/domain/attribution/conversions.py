@@ -111,8 +111,3 @@ def refund(conversion: Conversion, order: OrderState) -> bool:
     else:
         conversion.refunds = {} if order.counts else {WHOLE: None}
     return conversion.value != before
-
-
-def same_path(one: Conversion, other: Conversion) -> bool:
-    """Return whether two revisions share the same credit among the same touches."""
-    return one.touches == other.touches and one.weights == other.weights
