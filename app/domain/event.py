@@ -22,7 +22,9 @@ SESSION_KINDS: Final = frozenset(
 )
 """Kinds that make a visit; a `custom` event that says where it was joins one too (SEMANTICS §9)."""
 
-ORDER_KINDS: Final = frozenset({"order_completed", "order_refunded", "order_cancelled"})
+REFUND_KINDS: Final = frozenset({"order_refunded", "order_cancelled"})
+
+ORDER_KINDS: Final = REFUND_KINDS | {"order_completed"}
 
 MAIL_KINDS: Final = frozenset(
     {

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from app.domain import commerce, journey, tags
-from app.domain.event import NOT_THE_LEADS_DOING
+from app.domain.event import NOT_THE_LEADS_DOING, REFUND_KINDS
 from app.domain.facts import Fact
 from app.domain.matching import passes
 from app.domain.reader import Reader, is_dwell, units_of
@@ -20,7 +20,6 @@ MAX_INTERESTS: Final = 100
 _NO_STEP: Final = NOT_THE_LEADS_DOING | {"traits_changed"}
 _STEPS: Final = 10
 _CONTACT: Final = {"user": "user_id", "email": "email", "phone": "phone"}
-REFUND_KINDS: Final = frozenset({"order_refunded", "order_cancelled"})
 
 
 class Effects(msgspec.Struct):

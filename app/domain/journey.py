@@ -68,7 +68,7 @@ def as_touch(raw: Any) -> Touch:
 
 
 def all_touches(core: Core, late: list[Touch], rows: Rows) -> list[Touch]:
-    """Return the newest 500 touches of the last 400 days, by time, then event id; `late` are those come too late."""
+    """Return the newest 500 touches of the last 400 days, by time, then id; `late` are those that came too late."""
     touches = series.read(core.touches, rows, TOUCH_PREFIX, as_touch)
     if core.last_touch is not None:
         touches.append(core.last_touch)

@@ -14,6 +14,7 @@ from app.domain.attribution import conversions as conv
 from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
 from app.domain.crossing import DIGITS
+from app.domain.event import REFUND_KINDS
 from app.domain.facts import Fact
 from app.domain.groups import due, groups_of, next_group_change, settle
 from app.domain.reader import Reader, units_of
@@ -150,7 +151,7 @@ class Lead:
         if effects.counts:
             self._ledger.event(fact)
         self._ledger.stage(stage, fact)
-        if fact.kind in fold.REFUND_KINDS and not self._silent:
+        if fact.kind in REFUND_KINDS and not self._silent:
             self._ledger.refunded(fact)
         elif fact.kind == "order_completed" and not self._silent:
             self._ledger.waited(fact)
@@ -248,7 +249,7 @@ class Lead:
         self._refuse(effects.refused)
         if effects.counts:
             self._ledger.late_event(fact)
-        if fact.kind in fold.REFUND_KINDS:
+        if fact.kind in REFUND_KINDS:
             self._ledger.refunded(fact)
 
     def extras(self) -> Extras:

@@ -12,7 +12,15 @@ import msgspec
 from app.domain import fields
 from app.domain.attribution.money import BadAmountError, convert, to_major, to_minor
 from app.domain.channels import Classifier, Touchpoint
-from app.domain.event import KINDS, NOT_THE_LEADS_DOING, SESSION_KINDS, Event, Rejected
+from app.domain.event import (
+    KINDS,
+    NOT_THE_LEADS_DOING,
+    ORDER_KINDS,
+    REFUND_KINDS,
+    SESSION_KINDS,
+    Event,
+    Rejected,
+)
 from app.domain.facts import Fact, Order
 from app.domain.matching import matches
 from app.domain.plan import Plan
@@ -124,7 +132,7 @@ class Reader:
             locale=event.locale,
             goals=goals,
             blocks_mail=fields.blocks_mail(event),
-            origin=origin if kind in ("order_refunded", "order_cancelled") else b"",
+            origin=origin if kind in REFUND_KINDS else b"",
         )
 
     def day_start(self, at: int) -> int:
@@ -177,7 +185,7 @@ class Reader:
         return goal.name, to_minor(goal.value, self.rules.currency), self.rules.currency
 
     def _order(self, event: Event) -> Order | None:
-        if event.kind not in ("order_completed", "order_refunded", "order_cancelled"):
+        if event.kind not in ORDER_KINDS:
             return None
         order_id = fields.first_text(event.properties, "order_id", "orderId")
         if event.kind == "order_completed":

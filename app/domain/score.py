@@ -116,13 +116,12 @@ class Board:
             scores.append((category, round(fading_sum(self._amount_groups(amounts.items()), 0), DIGITS)))
         return sorted(scores, key=lambda row: (-row[1], row[0]))
 
-    def grade(self, after: int = 0) -> str | None:
+    def grade(self) -> str | None:
         """Return the grade, `A1` to `D4`; None without declared thresholds."""
         rules = self.rules
         if not rules.grades_fit or not rules.grades_engagement:
             return None
-        engagement = self.value_after(ENGAGEMENT, after) if after else self.value(ENGAGEMENT)
-        return _rung(rules.grades_fit, self.fit()) + _rung(rules.grades_engagement, engagement)
+        return _rung(rules.grades_fit, self.fit()) + _rung(rules.grades_engagement, self.value(ENGAGEMENT))
 
     # --- when? Each answer is UTC ms, after now and within `span` ms of it; None = none. ------------------------------
 

@@ -7,9 +7,8 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from app.domain.event import Event, Rejected
+from app.domain.event import REFUND_KINDS, Event, Rejected
 from app.domain.facts import Fact
-from app.domain.fold import REFUND_KINDS
 from app.domain.identity import lead_id, owner
 from app.domain.lead import Lead
 from app.domain.reader import NOT_YET_APPLIED, Reader

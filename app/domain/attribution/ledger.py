@@ -7,6 +7,7 @@ import msgspec
 from app.domain import history, journey, outputs
 from app.domain.attribution import conversions as conv
 from app.domain.attribution.money import to_minor
+from app.domain.event import REFUND_KINDS
 from app.domain.facts import Fact
 from app.domain.reader import Reader
 from app.domain.rulebook import Goal
@@ -14,7 +15,6 @@ from app.domain.series import Rows
 from app.domain.state import Conversion, Core, Extras, Hot, OrderState, Touch
 
 ROW: Final = "v|"
-REFUNDS: Final = frozenset({"order_refunded", "order_cancelled"})
 
 
 class Holder(Protocol):
@@ -119,7 +119,7 @@ class Ledger:
         """
         drafts = {draft.conversion_id: draft for draft in self.lead.drafts or []}
         self.lead.drafts = None
-        causes = {fact.order.order_id: _refund_cause(fact) for fact in late if fact.order and fact.kind in REFUNDS}
+        causes = {fact.order.order_id: _refund_cause(fact) for fact in late if fact.order and fact.kind in REFUND_KINDS}
         before = [(at, event_id, name) for at, event_id, name in self.lead.hot.conversions if (at, event_id) > base]
         for draft in drafts.values():
             known = self._load(draft.conversion_id)
