@@ -4,6 +4,7 @@ Each condition answers both questions; a composition answers the second from its
 early, never late: whoever asks looks again at that moment.
 """
 
+import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 from app.domain import rulebook as r
 from app.domain.attribution.money import to_major
 from app.domain.matching import matches, passes
+from app.domain.plan import Plan
 from app.domain.reader import Reader
 from app.domain.score import Board, trait, within
 from app.domain.state import Core
@@ -70,13 +72,71 @@ class Moment:
 
 def holds(condition: r.Condition, moment: Moment) -> bool:
     """Return whether a condition holds."""
-    name = id(condition)
-    if name not in moment.reader.plan.lasting:
-        return _HOLDS[type(condition)](condition, moment)
-    held = moment.lasting.get(name)
-    if held is None:
-        held = moment.lasting[name] = _HOLDS[type(condition)](condition, moment)
-    return held
+    return test_of(condition, moment.reader.plan)(moment)
+
+
+def test_of(condition: r.Condition, plan: Plan) -> Callable[[Moment], bool]:
+    """Return a condition as a function of the moment: a tree of rules is walked once, not at every look."""
+    known = plan.tests.get(id(condition))
+    if known is None:
+        test = _compiled(condition, plan)
+        if isinstance(condition, _COSTLY) and id(condition) in plan.lasting:
+            test = _remembered(id(condition), test)
+        known = plan.tests[id(condition)] = (condition, test)
+    return known[1]
+
+
+def _compiled(condition: r.Condition, plan: Plan) -> Callable[[Moment], bool]:
+    if isinstance(condition, r.All):
+        return _every([test_of(part, plan) for part in condition.parts])
+    if isinstance(condition, r.AnyOf):
+        return _some([test_of(part, plan) for part in condition.parts])
+    if isinstance(condition, r.Not):
+        part = test_of(condition.part, plan)
+        return lambda moment: not part(moment)
+    if isinstance(condition, r.ScoreIs):
+        return _score_test(condition.name, condition.test)
+    return functools.partial(_HOLDS[type(condition)], condition)
+
+
+def _remembered(name: int, test: Callable[[Moment], bool]) -> Callable[[Moment], bool]:
+    def remembered(moment: Moment) -> bool:
+        held = moment.lasting.get(name)
+        if held is None:
+            held = moment.lasting[name] = test(moment)
+        return held
+
+    return remembered
+
+
+def _every(parts: list[Callable[[Moment], bool]]) -> Callable[[Moment], bool]:
+    def every(moment: Moment) -> bool:
+        for part in parts:  # noqa: SIM110  all() would make a generator at each look
+            if not part(moment):
+                return False
+        return True
+
+    return every
+
+
+def _some(parts: list[Callable[[Moment], bool]]) -> Callable[[Moment], bool]:
+    def some(moment: Moment) -> bool:
+        for part in parts:  # noqa: SIM110  any() would make a generator at each look
+            if part(moment):
+                return True
+        return False
+
+    return some
+
+
+def _score_test(name: str, test: r.Test) -> Callable[[Moment], bool]:
+    if test == r.Test(ge=test.ge) and test.ge is not None:
+        at_least = test.ge
+        return lambda moment: moment.board.value(name) >= at_least
+    if test == r.Test(lt=test.lt) and test.lt is not None:
+        below = test.lt
+        return lambda moment: moment.board.value(name) < below
+    return lambda moment: within(test, moment.board.value(name))
 
 
 def _did(c: r.Did, moment: Moment) -> bool:
@@ -158,10 +218,6 @@ def _trait(c: r.TraitIs, moment: Moment) -> bool:
 
 
 _HOLDS: Final[dict[type, Callable[[Any, Moment], bool]]] = {
-    r.All: lambda c, m: all(holds(part, m) for part in c.parts),
-    r.AnyOf: lambda c, m: any(holds(part, m) for part in c.parts),
-    r.Not: lambda c, m: not holds(c.part, m),
-    r.ScoreIs: lambda c, m: within(c.test, m.board.value(c.name)),
     r.GradeIs: lambda c, m: m.board.grade() in c.grades,
     r.InterestIs: lambda c, m: within(c.test, m.board.interest(c.category)),
     r.Did: _did,
@@ -179,6 +235,8 @@ _HOLDS: Final[dict[type, Callable[[Any, Moment], bool]]] = {
     r.Mailable: lambda c, m: (not m.core.mail_blocked) == c.value,
     r.StageIs: lambda c, m: m.stage is not None and passes(c.test, m.stage),
 }
+_COSTLY: Final = (r.TraitIs, r.RevenueIs, r.CartValueIs, r.PageDurationIs)
+"""Conditions that are worth remembering where only another state of the lead can change them."""
 
 
 # --- when may that change? -------------------------------------------------------------------------------------------

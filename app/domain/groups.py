@@ -1,13 +1,13 @@
 """Stages and segments: which groups a lead is in, and when that changes by itself (SEMANTICS §4, §8)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Final
 
 import msgspec
 
 from app.domain.conditions import Moment, holds, next_change
 from app.domain.plan import LADDER, LADDER_BIT
+from app.domain.reader import Reader
 from app.domain.rulebook import Condition, Segment, Stage
 from app.domain.state import Core
 
@@ -44,11 +44,25 @@ def settle(core: Core, moment: Moment, mask: int) -> None:
     """Bring the groups of a mask to what holds at a moment, with the times at which each has to be looked at again."""
     plan = moment.reader.plan
     if core.planned != plan.fingerprint:
-        mask, core.planned, core.nexts = plan.every, plan.fingerprint, {}
+        mask, core.planned, core.nexts = plan.every if core.planned else mask, plan.fingerprint, {}
     groups, mask = evaluate(moment, groups_of(core), mask)
     core.nexts = next_looks(moment, groups, mask, core.nexts)
     core.stage, core.stage_since = groups.stage, groups.stage_since
     core.segments, core.left = groups.segments, groups.left
+
+
+def from_nothing(reader: Reader, *, known: bool) -> int:
+    """Return the groups that a lead may be in for its first event even if that event does not move them.
+
+    The others are as they are for a lead that has done nothing: not held, whatever the time.
+    """
+    plan = reader.plan
+    mask = plan.from_nothing.get(known)
+    if mask is None:
+        nobody = Moment(Core(), reader, 0, known=known)
+        held, _ = evaluate(nobody, groups_of(nobody.core), plan.every)
+        mask = plan.from_nothing[known] = LADDER_BIT | plan.mask(held.segments)
+    return mask
 
 
 def evaluate(moment: Moment, current: Groups, mask: int) -> tuple[Groups, int]:
@@ -94,11 +108,10 @@ def next_looks(moment: Moment, groups: Groups, mask: int, nexts: dict[str, int])
     looks = dict(nexts)
     mask &= moment.reader.plan.timed
     if mask & LADDER_BIT:
-        _put(looks, LADDER, _earliest(moment, _ladder_conditions(moment, groups), _ladder_waits(moment, groups)))
+        _put(looks, LADDER, _ladder_look(moment, groups))
     for bit, segment in moment.reader.plan.segments:
         if mask & bit:
-            conditions = _segment_conditions(segment, groups)
-            _put(looks, segment.name, _earliest(moment, conditions, _segment_waits(segment, groups)))
+            _put(looks, segment.name, _segment_look(segment, moment, groups))
     return looks
 
 
@@ -156,39 +169,42 @@ def _in_segment(segment: Segment, moment: Moment, entered: int | None, left: int
     return holds(segment.enter, moment) if segment.exit is None else not holds(segment.exit, moment)
 
 
-def _earliest(moment: Moment, conditions: Iterable[Condition], waits: Iterator[int]) -> int | None:
-    """Return the next time at which one of the conditions may differ or a wait is over."""
-    earliest = min((at for at in waits if at > moment.now), default=None)
+def _ladder_look(moment: Moment, groups: Groups) -> int | None:
+    """Return when the stage has to be looked at again."""
+    earliest: int | None = None
+    conditions = []
+    for stage in moment.rules.stages:
+        current = stage.name == groups.stage
+        if current and stage.min_stay and groups.stage_since + stage.min_stay > moment.now:
+            earliest = groups.stage_since + stage.min_stay
+        if stage.enter is not None:
+            conditions.append(stage.enter)
+        if stage.exit is not None and current:
+            conditions.append(stage.exit)
+    return _earliest(moment, conditions, earliest)
+
+
+def _segment_look(segment: Segment, moment: Moment, groups: Groups) -> int | None:
+    """Return when a segment has to be looked at again."""
+    name = segment.name
+    earliest = min((at for at in _segment_waits(segment, groups) if at > moment.now), default=None)
+    if segment.exit is None:
+        return _earliest(moment, (segment.enter,), earliest)
+    conditions = (segment.exit,) if name in groups.segments else (segment.enter, segment.exit)
+    return _earliest(moment, conditions, earliest)
+
+
+def _earliest(moment: Moment, conditions: Iterable[Condition], earliest: int | None) -> int | None:
+    """Return the next time at which one of the conditions may differ, no later than `earliest`."""
     exclude, by_events = moment.rules.exclude, moment.reader.plan.by_events
     if exclude is not None and id(exclude) not in by_events:
-        conditions = chain((exclude,), conditions)
+        conditions = (exclude, *conditions)
     for condition in conditions:
         if id(condition) not in by_events:
             at = next_change(condition, moment, earliest)
             if at is not None:
                 earliest = at
     return earliest
-
-
-def _ladder_conditions(moment: Moment, groups: Groups) -> Iterator[Condition]:
-    for stage in moment.rules.stages:
-        if stage.enter is not None:
-            yield stage.enter
-        if stage.exit is not None and stage.name == groups.stage:
-            yield stage.exit
-
-
-def _ladder_waits(moment: Moment, groups: Groups) -> Iterator[int]:
-    for stage in moment.rules.stages:
-        if stage.name == groups.stage and stage.min_stay:
-            yield groups.stage_since + stage.min_stay
-
-
-def _segment_conditions(segment: Segment, groups: Groups) -> Iterator[Condition]:
-    if segment.exit is None or segment.name not in groups.segments:
-        yield segment.enter
-    if segment.exit is not None:
-        yield segment.exit
 
 
 def _segment_waits(segment: Segment, groups: Groups) -> Iterator[int]:

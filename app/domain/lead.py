@@ -16,7 +16,7 @@ from app.domain.conditions import Moment
 from app.domain.crossing import DIGITS
 from app.domain.event import REFUND_KINDS
 from app.domain.facts import Fact
-from app.domain.groups import due, groups_of, next_group_change, settle
+from app.domain.groups import due, from_nothing, groups_of, next_group_change, settle
 from app.domain.reader import Reader, units_of
 from app.domain.rulebook import DAY_MS
 from app.domain.series import Rows
@@ -140,14 +140,13 @@ class Lead:
         """Apply a fact, then the groups and conversions that come of it."""
         core = self.core
         self._now = None
+        fresh, stage = not core.first_seen, core.stage
         effects = fold.apply(core, fact, self.reader, self.rows)
         core.day = fact.at // DAY_MS
         self._refuse(effects.refused)
         if effects.touched and core.last_touch is not None and not self._silent:
             self._ledger.recheck(core.last_touch.at)
-        stage = core.stage
-        moved = self.reader.plan.moved_by(fact, touched=effects.touched)
-        settle(core, self._moment(core.at), self.reader.plan.every if stage is None else moved)
+        settle(core, self._moment(core.at), self._may_move(fact, effects, fresh=fresh))
         if effects.counts:
             self._ledger.event(fact)
         self._ledger.stage(stage, fact)
@@ -156,6 +155,14 @@ class Lead:
         elif fact.kind == "order_completed" and not self._silent:
             self._ledger.waited(fact)
         fold.note_step(core, fact)
+
+    def _may_move(self, fact: Fact, effects: fold.Effects, *, fresh: bool) -> int:
+        """Return the groups that a fact, just applied, may have moved; `fresh`: it is all that the lead ever did."""
+        plan = self.reader.plan
+        if self.core.stage is None and not fresh:
+            return plan.every
+        moved = plan.moved_by(fact, touched=effects.touched)
+        return moved | from_nothing(self.reader, known=self.known) if fresh else moved
 
     def _run_to(self, until: int) -> None:
         """Apply every timed change up to `until`."""

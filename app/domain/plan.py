@@ -5,8 +5,8 @@ only look at the groups whose conditions depend on something that it changed.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
@@ -59,6 +59,10 @@ class Plan:
         """Those of them that do not look at the stage either: only another state of the lead can change them."""
         self.timed = self._timed(rules)
         """Groups that time alone can change."""
+        self.tests: dict[int, tuple[r.Condition, Callable[[Any], bool]]] = {}
+        """Conditions by identity, each as a function of the moment (`conditions.test_of`)."""
+        self.from_nothing: dict[bool, int] = {}
+        """Whether a lead is known → the groups that it may be in having done nothing (`groups.from_nothing`)."""
 
     def mask(self, names: Iterable[str]) -> int:
         """Return the mask of groups by name."""
