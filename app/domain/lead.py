@@ -218,10 +218,8 @@ class Lead:
         """Fold the facts from `first` on again, with the late ones in their places, and amend the conversions."""
         hot = self.hot
         old = hot.core
-        base, redo = history.rewind(hot, self.rows, first, late)
-        scanner = tagged | tags.scanner_clicks(
-            [*hot.core.mails, *(tags.seen(fact) for fact in redo if fact.mail is not None)]
-        )
+        base, redo, scanner = self._rewound(first, late)
+        scanner |= tagged
         self._silent = True
         self._ledger.begin()
         for index, fact in enumerate(redo):
@@ -239,6 +237,27 @@ class Lead:
         history.rewrite(hot, self.rows, redo, old)
         history.trim(hot, self.rows, hot.core.at - WINDOW_MS)
         self._ledger.settle(base, late)
+
+    def _rewound(self, first: tuple[int, str], late: list[Fact]) -> tuple[tuple[int, str], list[Fact], set[str]]:
+        """Bring back the core from before `first`, and before each click that a late fact shows to be a scanner's.
+
+        Returns its clock, the facts to fold from there, and the ids of the clicks that are a scanner's.
+        """
+        hot = self.hot
+        while True:
+            base, redo = history.rewind(hot, self.rows, first, late)
+            mails = [*hot.core.mails, *(tags.seen(fact) for fact in redo if fact.mail is not None)]
+            scanner = tags.scanner_clicks(mails)
+            oldest = hot.copies[0].key
+            given_away = [
+                (mail.at, mail.fact_id)
+                for mail in hot.core.mails
+                if mail.fact_id in scanner and not mail.tagged
+                if mail.at > hot.sealed and (mail.at, mail.fact_id) > oldest
+            ]
+            if not given_away:
+                return base, redo, scanner
+            first = min(given_away)
 
     def _add_late(self, fact: Fact) -> None:
         """Apply a fact that came too late to be folded in its place: to the core and to each copy of it."""

@@ -49,6 +49,15 @@ def test_a_delivery_told_late_by_days_takes_the_click_back() -> None:
     assert counted(click(START + SECOND, "c"), click(START + DAY, "later"), delivered(START)) == ["later"]
 
 
+def test_a_late_delivery_takes_back_a_click_that_stands_just_before_it() -> None:
+    assert counted(click(START, "c"), click(START + DAY, "later"), delivered(START, id="d")) == ["later"]
+
+
+def test_a_third_link_told_late_takes_back_the_two_clicks_before_it() -> None:
+    told = [click(START, "a", "1"), click(START + 2 * SECOND, "b", "2"), click(START + DAY, "later")]
+    assert counted(*told, click(START + 4_999, "c", "3")) == ["later"]
+
+
 def test_three_links_within_five_seconds_are_a_scanners_all_of_them() -> None:
     assert counted(click(START, "a", "1"), click(START + 2 * SECOND, "b", "2"), click(START + 4_999, "c", "3")) == []
 
