@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak lock clean
+.PHONY: help setup demo test kafka check bench soak lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -22,8 +22,11 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## the sample through the whole path, then live traffic (ONCE=1: stop after the summary)
 	$(BIN)/leadstream demo $(if $(ONCE),--once)
 
-test: $(READY)  ## every test, on the embedded broker
+test: $(READY)  ## every test, on the embedded broker and, with Java 17 and Maven, on Apache Kafka
 	$(BIN)/python -m pytest $(ARGS)
+
+kafka: $(READY)  ## Apache Kafka on this machine until Ctrl-C (BROKERS=3, PORT=9092); its data goes with it
+	$(BIN)/python -m tests.kafka --brokers $(or $(BROKERS),1) --port $(or $(PORT),9092)
 
 check: $(READY)  ## lint, formatting, types, imports
 	$(BIN)/ruff check .
@@ -42,5 +45,5 @@ lock:  ## resolve the dependencies anew (needs uv)
 	    --python-version 3.11 --universal --output-file requirements.lock
 
 clean:  ## everything that make made
-	rm -rf .venv build out .data *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build out .data .kafka *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -49,6 +49,11 @@ asks to be killed when its parent dies (prctl 1 = PR_SET_PDEATHSIG, kept over ex
 already, and becomes the broker; elsewhere it stays and watches the parent."""
 
 
+def dying_with_us() -> list[str]:
+    """Return what to put before a command, so that its process dies with the one that starts it (on Linux: thread)."""
+    return [sys.executable, "-S", "-E", "-c", _LAUNCH, str(os.getpid())]
+
+
 class EmbeddedError(RuntimeError):
     """The embedded broker cannot run here; says why."""
 
@@ -64,6 +69,12 @@ def settings_for(address: str, base: Settings | None = None, **changes: Any) -> 
         "fetch_wait_ms": FETCH_WAIT_MS,
     }
     return msgspec.structs.replace(base or Settings(), **{**fitting, **changes})
+
+
+def without_security(base: Settings) -> Settings:
+    """Return the settings without TLS and login, which are for another broker."""
+    fields = [name for name in Settings.__struct_fields__ if name.startswith(("security_", "sasl_", "tls_"))]
+    return msgspec.structs.replace(base, **{name: getattr(Settings(), name) for name in fields})
 
 
 def find_binary() -> Path:
@@ -154,7 +165,7 @@ class EmbeddedBroker:
         command += ["--storage-engine", "memory://tansu/"]
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-S", "-E", "-c", _LAUNCH, str(os.getpid())),
+                *dying_with_us(),
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=self._log,

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -70,6 +70,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, _ms("How long a broker may hold a fetch that finds nothing (20ms on the embedded broker).")
     ] = 500
 
+    # --- who may see what goes between this worker and the broker, and who it is
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Meta(description="How brokers are spoken to: `SSL` = over TLS, `SASL_` = with user and password."),
+    ] = "PLAINTEXT"
+    sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="How the password is shown to brokers.")
+    ] = "SCRAM-SHA-512"
+    sasl_user: Annotated[str, Meta(max_length=1_000, description="User to log in to brokers as.")] = ""
+    sasl_password: Annotated[str, Meta(max_length=10_000, description="Its password; better in a file.")] = ""
+    sasl_password_file: Annotated[
+        Path | None, Meta(description="File with the password instead, read at start; a last line break is left out.")
+    ] = None
+    tls_ca_file: Annotated[
+        Path | None, Meta(description="PEM file of who signed the brokers' certificates; None = who the system trusts.")
+    ] = None
+    tls_cert_file: Annotated[
+        Path | None, Meta(description="PEM file of this worker's certificate, where brokers demand one.")
+    ] = None
+    tls_key_file: Annotated[Path | None, Meta(description="PEM file of its private key, without a password.")] = None
+    tls_check_hostname: Annotated[
+        bool, Meta(description="Whether a broker's certificate must be for the name that it is reached by.")
+    ] = True
+
     # --- this worker
     data_dir: Annotated[Path, Meta(description="Directory of the local RocksDB databases; one worker each.")] = Path(
         "data"
@@ -80,6 +104,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "leadstream"
     web_host: Annotated[str, Meta(min_length=1, description="Address that the HTTP server listens on.")] = "127.0.0.1"
     web_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the HTTP server; 0 = none.")] = 0
+    web_token: Annotated[
+        str,
+        Meta(
+            max_length=1_000,
+            description="Secret without which the HTTP server explains no lead; empty = only this machine may ask.",
+        ),
+    ] = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="What is logged.")] = "info"
 
     # --- lanes
@@ -187,11 +218,31 @@ def _check_together(settings: Settings) -> None:
             f"min_insync_replicas: {settings.min_insync_replicas} is more than the {settings.replication_factor} "
             "copies of replication_factor; no record could ever be written"
         )
+    _check_security(settings)
     if settings.session_timeout_ms > settings.request_timeout_ms:
         raise SettingsError(
             f"session_timeout_ms: {settings.session_timeout_ms} must not be above request_timeout_ms, "
             f"{settings.request_timeout_ms}"
         )
+
+
+def _check_security(settings: Settings) -> None:
+    protocol = settings.security_protocol
+    if protocol.startswith("SASL_"):
+        if not settings.sasl_user:
+            raise SettingsError(f"sasl_user: security_protocol {protocol} needs one")
+        if bool(settings.sasl_password) == bool(settings.sasl_password_file):
+            raise SettingsError(
+                f"sasl_password: security_protocol {protocol} needs either it or sasl_password_file, and not both"
+            )
+    elif settings.sasl_user or settings.sasl_password or settings.sasl_password_file:
+        raise SettingsError(f"sasl_user, sasl_password: security_protocol {protocol} does not use them; SASL_SSL does")
+    files = {name: getattr(settings, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
+    given = [name for name, file in files.items() if file is not None]
+    if given and not protocol.endswith("SSL"):
+        raise SettingsError(f"{', '.join(given)}: security_protocol {protocol} does not use TLS; SSL and SASL_SSL do")
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        raise SettingsError("tls_cert_file, tls_key_file: one without the other is of no use")
 
 
 def describe() -> list[tuple[str, str, Any]]:

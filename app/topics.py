@@ -1,18 +1,23 @@
 """Every topic as data, and how a broker is brought to have them."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
+from app.connection import BrokerError, client_options, reach
 from app.settings import MIB, Settings
 
 HOUR_MS: Final = 3_600_000
+FOREVER_MS: Final = 2**63 - 1
 INPUT_BYTES: Final = 8 * MIB
 """What `events.*` admit: a message above 1,000,000 bytes is rejected by the lane, not lost by the broker."""
+VERSION_BYTES: Final = 8 * MIB
+"""What `rules` admits: a version with its rates, as JSON."""
 
 
 class TopicsError(RuntimeError):
@@ -38,6 +43,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     written_by_lanes: bool = False
     """Every record that a lane sends has `{lane, epoch, seq}` headers and no other program may forge them."""
     compaction_lag_ms: int | None = None
+    any_time: bool = False
+    """Records may carry any timestamp; Kafka 4 refuses those that are more than an hour ahead unless it is told so."""
 
     @property
     def config(self) -> dict[str, str]:
@@ -47,6 +54,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
             options["retention.ms"] = str(self.retention_ms)
         if self.compaction_lag_ms is not None:
             options["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
+        if self.any_time:
+            options["message.timestamp.after.max.ms"] = str(FOREVER_MS)
         return options
 
 
@@ -106,6 +115,7 @@ def topics(settings: Settings) -> Topics:
             what=what,
             retention_ms=settings.events_retention_ms,
             max_bytes=INPUT_BYTES,
+            any_time=True,
         )
 
     def output(name: str, key: str, value: str, what: str, **options: Any) -> Topic:
@@ -144,7 +154,15 @@ def topics(settings: Settings) -> Topics:
         erased=output(
             "leads.erased", "hashed identifier", "time of the erasure", "Erasures, read before a rebuild.", **kept
         ),
-        rules=output("rules", "brand", "YAML", "The rules in force.", **kept, written_by_lanes=False),
+        rules=output(
+            "rules",
+            "brand",
+            "JSON, version of the rules",
+            "The rules published last.",
+            **kept,
+            written_by_lanes=False,
+            max_bytes=VERSION_BYTES,
+        ),
         models=output("attribution.models", "brand/goal", "JSON, model", "Data-driven models, by version.", **kept),
         changelog=changelog(settings, "leads"),
     )
@@ -160,15 +178,12 @@ async def create(settings: Settings, wanted: Sequence[Topic] | None = None) -> l
         TopicsError: a topic has another number of partitions, or the broker refused.
     """
     specs = tuple(wanted) if wanted is not None else topics(settings).all()
-    client = await _admin(settings)
-    try:
+    async with admin(settings) as client:
         there = await _partition_counts(client, [spec.name for spec in specs])
         missing = [spec for spec in specs if spec.name not in there]
         for spec in missing:
             await _create_one(client, settings, spec)
         there = await _settled(client, specs)
-    finally:
-        await client.close()
     _check_counts(settings, specs, there)
     return [spec.name for spec in missing]
 
@@ -179,41 +194,42 @@ async def describe(settings: Settings) -> dict[str, int]:
     Raises:
         TopicsError: the broker cannot be reached.
     """
-    client = await _admin(settings)
-    try:
+    async with admin(settings) as client:
         return await _partition_counts(client, [spec.name for spec in topics(settings).all()])
-    finally:
-        await client.close()
 
 
-async def check(settings: Settings, wanted: Sequence[Topic] | None = None) -> None:
-    """Check that every topic is there with the right number of partitions.
+def check_there(settings: Settings, specs: Sequence[Topic], there: Mapping[str, int]) -> None:
+    """Check the numbers of partitions that a broker has by topic; a topic that is not there is absent.
 
     Raises:
         TopicsError: one is missing or has another number of partitions.
     """
-    specs = tuple(wanted) if wanted is not None else topics(settings).all()
-    client = await _admin(settings)
-    try:
-        there = await _partition_counts(client, [spec.name for spec in specs])
-    finally:
-        await client.close()
     absent = [spec.name for spec in specs if spec.name not in there]
     if absent:
         raise TopicsError(f"missing topics: {', '.join(absent)}. Create them with `leadstream topics create`.")
     _check_counts(settings, specs, there)
 
 
-async def _admin(settings: Settings) -> Any:
-    client = AIOKafkaAdminClient(
-        bootstrap_servers=list(settings.brokers), request_timeout_ms=settings.request_timeout_ms
-    )
+@contextlib.asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[Any]:
+    """Yield an admin client (aiokafka's) of the settings' brokers.
+
+    Raises:
+        TopicsError: no broker takes it; says why.
+        SettingsError: a file of the settings cannot be read or used.
+    """
+    try:
+        await reach(settings)
+    except BrokerError as error:
+        raise TopicsError(str(error)) from error
+    client = AIOKafkaAdminClient(**client_options(settings))
     try:
         await client.start()
-    except KafkaError as error:
-        await client.close()
+        yield client
+    except KafkaConnectionError as error:
         raise TopicsError(f"no Kafka broker answers at {', '.join(settings.brokers)}: {error}") from error
-    return client
+    finally:
+        await client.close()
 
 
 async def _partition_counts(client: Any, names: Sequence[str]) -> dict[str, int]:
@@ -243,7 +259,7 @@ async def _settled(client: Any, specs: Sequence[Topic], patience_s: float = 10.0
         await asyncio.sleep(0.1)
 
 
-def _check_counts(settings: Settings, specs: Sequence[Topic], there: dict[str, int]) -> None:
+def _check_counts(settings: Settings, specs: Sequence[Topic], there: Mapping[str, int]) -> None:
     wrong = [(spec.name, there.get(spec.name, 0)) for spec in specs if there.get(spec.name) != settings.partitions]
     if wrong:
         found = ", ".join(f"{name} has {count}" for name, count in wrong)

@@ -23,6 +23,7 @@ def told() -> Iterator[None]:
     from app.cli.replay.outputs import OutputsError
     from app.embedded import EmbeddedError
     from app.engine.worker import WorkerError
+    from app.leads.publishing import PublishError
     from app.rules import RulesError
     from app.settings import SettingsError
     from app.topics import TopicsError
@@ -34,7 +35,7 @@ def told() -> Iterator[None]:
     except WorkerError as error:
         because = f": {error.__cause__!r}" if error.__cause__ is not None else ""
         raise click.ClickException(f"{error}{because}") from error
-    except (InputError, OutputsError, EmbeddedError, SettingsError, TopicsError, KafkaError) as error:
+    except (InputError, OutputsError, EmbeddedError, SettingsError, TopicsError, KafkaError, PublishError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

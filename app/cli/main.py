@@ -1,26 +1,21 @@
 """The commands and their options. What a command needs is imported when it runs, so that `--help` is quick."""
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.shipped import INPUTS, default_rules
-
-if TYPE_CHECKING:
-    from app.domain.rulebook import Rules
-    from app.settings import Settings
-
-FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-INPUT = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
-
-with_config = click.option(
-    "--config", type=FILE, help="Settings (TOML); LEADSTREAM_* variables win. `leadstream settings` lists them."
+from app.cli.explain.command import explain
+from app.cli.options import (
+    FILE,
+    inputs_of,
+    rules_of,
+    settings_of,
+    time_of,
+    with_config,
+    with_inputs,
+    with_rules,
 )
-with_rules = click.option(
-    "--rules", type=FILE, multiple=True, help="Rules, one file a brand. Default: the shipped rules."
-)
+from app.cli.rules.command import diff, publish
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -33,10 +28,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--web", type=INPUT, multiple=True, help="Messages of events.web, one JSON a line; .gz, or - for stdin.")
-@click.option("--email", type=INPUT, multiple=True, help="Messages of events.email. Each option may be repeated.")
-@click.option("--cart", type=INPUT, multiple=True, help="Messages of events.cart.")
-@click.option("--crm", type=INPUT, multiple=True, help="Messages of events.crm.")
+@with_inputs
 @with_rules
 @click.option(
     "--until",
@@ -66,25 +58,22 @@ def replay(
 
     OUT gets segments, conversions, profiles, merged, rejected and models (.jsonl), insights.json and summary.json.
     """
-    given = [(name, file) for name in INPUTS for file in files[name]]
-    if not given:
+    inputs = inputs_of(files)
+    if not inputs:
         raise click.UsageError("nothing to replay: give at least one of --web, --email, --cart, --crm")
-    if [file for _, file in given].count("-") > 1:
-        raise click.UsageError("standard input (-) can be given once only")
-    until_ms = None if until is None else _time(until)
-    settings = _settings(config)
-    compiled = _rules(rules or settings.rules)
+    until_ms = None if until is None else time_of(until)
+    settings = settings_of(config)
+    compiled = rules_of(rules or settings.rules)
     if spend:
         click.echo("warning: --spend is not evaluated yet: insights.json stays empty", err=True)
 
     from app.cli.failing import run
     from app.cli.progress import bar
-    from app.cli.replay.lines import Input
     from app.cli.replay.run import Job
     from app.cli.replay.run import replay as run_replay
 
     job = Job(
-        inputs=[Input(file, f"events.{name}") for name, file in given],
+        inputs=inputs,
         rules=compiled,
         out=out,
         until=until_ms,
@@ -109,13 +98,16 @@ def replay(
 @with_config
 def demo(once: bool, rate: float, speed: float, rules: tuple[Path, ...], config: Path | None) -> None:
     """Show ninety days of a web shop, then live traffic until Ctrl-C. Nothing has to be installed or running."""
-    settings = _settings(config)
-    compiled = _rules(rules)
+    settings = settings_of(config)
+    compiled = rules_of(rules)
 
     from app.cli.demo import demo as run_demo
     from app.cli.failing import run
 
     run(run_demo(settings, compiled, once=once, rate=rate, speed=speed))
+
+
+cli.add_command(explain)
 
 
 # --- a worker and its topics ------------------------------------------------------------------------------------------
@@ -126,15 +118,15 @@ def demo(once: bool, rate: float, speed: float, rules: tuple[Path, ...], config:
 @with_config
 def worker(rules: tuple[Path, ...], config: Path | None) -> None:
     """Run a worker on the brokers of the settings until SIGTERM or Ctrl-C. Start more of them to share the work."""
-    settings = _settings(config)
-    compiled = _rules(rules or settings.rules)
+    settings = settings_of(config)
+    compiled = rules_of(rules or settings.rules)
 
-    from agents.leads import leads
+    from agents.leads import leads_as_published
     from app.cli.failing import told
     from app.engine.worker import run
 
     with told():
-        run(settings, [leads(compiled)])
+        run(settings, lambda: leads_as_published(settings, compiled))
 
 
 @cli.group()
@@ -146,7 +138,7 @@ def topics() -> None:
 @with_config
 def create(config: Path | None) -> None:
     """Create the topics that are missing; may be repeated."""
-    settings = _settings(config)
+    settings = settings_of(config)
 
     from app import topics as known
     from app.cli.failing import run
@@ -161,7 +153,7 @@ def create(config: Path | None) -> None:
 @with_config
 def describe(config: Path | None) -> None:
     """List the topics: what they are for, and whether the broker has them."""
-    settings = _settings(config)
+    settings = settings_of(config)
 
     from app import topics as known
     from app.cli.failing import run
@@ -177,25 +169,30 @@ def describe(config: Path | None) -> None:
 
 @cli.group()
 def rules() -> None:
-    """Check rules files."""
+    """Check rules files, compare them, and publish them to running workers."""
+
+
+rules.add_command(publish)
+rules.add_command(diff)
 
 
 @rules.command()
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 def check(files: tuple[Path, ...]) -> None:
     """Say what each file amounts to, or every mistake in it (exit status 1)."""
-    from app.rules import RulesError, load
+    from app.rules import RulesError, load_with_notes
     from app.rules.describe import summary
 
     wrong = False
     for file in files:
         try:
-            told = summary(load(file))
+            loaded = load_with_notes(file)
         except RulesError as error:
             wrong = True
             for problem in error.problems:
                 click.echo(str(problem), err=True)
         else:
+            told = summary(loaded.rules, loaded.notes)
             click.echo("\n".join([f"{file}: right", *(f"  {line}" for line in told)]))
     if wrong:
         raise SystemExit(1)
@@ -220,38 +217,3 @@ def settings() -> None:
     for name, what, default in described():
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         click.echo(f"{PREFIX}{name.upper()}={shown}\n    {what}")
-
-
-# --- what commands share ----------------------------------------------------------------------------------------------
-
-
-def _settings(config: Path | None) -> "Settings":
-    from app.cli.failing import told
-    from app.settings import Settings
-
-    with told():
-        return Settings.load(os.environ, config)
-
-
-def _rules(files: tuple[Path, ...]) -> "list[Rules]":
-    from app.cli.failing import told
-    from app.rules import load
-
-    with told():
-        compiled = [load(file) for file in files or (default_rules(),)]
-    brands = [brand.brand for brand in compiled]
-    twice = sorted({brand for brand in brands if brands.count(brand) > 1})
-    if twice:
-        raise click.UsageError(
-            f"two rules files for the brand {', '.join(twice)}; `brand:` in the file tells them apart"
-        )
-    return compiled
-
-
-def _time(text: str) -> int:
-    from app.sources.times import in_range, read_time
-
-    at: Any = read_time(text)
-    if at is None or not in_range(at):
-        raise click.BadParameter(f"{text!r} is no time such as 2026-03-01T00:00:00Z", param_hint="--until")
-    return int(at)

@@ -45,6 +45,7 @@ def settle(core: Core, moment: Moment, mask: int) -> None:
     plan = moment.reader.plan
     if core.planned != plan.fingerprint:
         mask, core.planned, core.nexts = plan.every if core.planned else mask, plan.fingerprint, {}
+        core.segments = {name: since for name, since in core.segments.items() if plan.mask((name,))}
     groups, mask = evaluate(moment, groups_of(core), mask)
     core.nexts = next_looks(moment, groups, mask, core.nexts)
     core.stage, core.stage_since = groups.stage, groups.stage_since

@@ -99,6 +99,10 @@ class Lead:
         if ready:
             taken = {fact.id for fact in ready}
             self.hot.pending = [fact for fact in self.hot.pending if fact.id not in taken]
+        if self.core.planned != self.reader.plan.fingerprint:
+            first = ready[0].at if ready else to
+            if first is not None:
+                self.follow(first)
         late = [fact for fact in ready if fact.key < self.core.key]
         if late:
             self._catch_up(late)
@@ -106,6 +110,28 @@ class Lead:
             self._step(fact)
         if to is not None and self.core.stage is not None:
             self._run_to(to)
+
+    def follow(self, until: int) -> None:
+        """Bring the groups to what holds by rules that the lead has not been looked at with yet; others need nothing.
+
+        That is at the moment these rules took the place of others, or at `until` (ms) if it is earlier; never before
+        the lead's clock.
+        """
+        core, reader = self.core, self.reader
+        if core.planned == reader.plan.fingerprint or not core.planned:
+            return
+        at = max(core.at, min(until, reader.since))
+        before, stage = groups_of(core), core.stage
+        settle(core, self._moment(at), reader.plan.every)
+        if before.same(groups_of(core)):
+            return
+        if at > core.at:
+            core.at, core.event_id = at, ""
+        if any(
+            rung.name == stage for rung in reader.rules.stages
+        ):  # who was on one that is gone does not come from below
+            self._ledger.stage(stage, None)
+        self._tell_change(core.at, {"kind": "rules"})
 
     def finish(self) -> None:
         """Send a profile if something in it calls for one."""

@@ -104,9 +104,11 @@ def segment_change(hot: Hot, lead_id: str, moment: Moment, cause: dict[str, Any]
     now = set(core.segments)
     before = set(told.segments)
     product = core.last_product
+    # Rules may change twice while a lead's clock stands still.
+    told_by = str(reader.since) if cause["kind"] == "rules" else cause.get("event_id", "")
     return {
         "schema": SCHEMA,
-        "id": digest("segment_change", hot.brand, lead_id, at, cause["kind"], cause.get("event_id", "")),
+        "id": digest("segment_change", hot.brand, lead_id, at, cause["kind"], told_by),
         "type": "segment_change",
         "lead_id": lead_id,
         "brand": hot.brand,

@@ -77,8 +77,10 @@ def _matching(index: Index[T], event: Event, visit: bool, get: fields.Field) -> 
 class Reader:
     """One brand's rules, indexed by kind and name."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, since: int = 0) -> None:
         self.rules = rules
+        self.since = since
+        """UTC ms; when these rules took the place of others, 0 = they are the first."""
         self._classify = Classifier(rules).classify
         self._zone = ZoneInfo(rules.timezone)
         self._day: tuple[int, int] = (1, 0)

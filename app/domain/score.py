@@ -18,8 +18,8 @@ from app.domain.crossing import (
     slopes,
 )
 from app.domain.matching import matches
-from app.domain.rulebook import Rules, Test
-from app.domain.signals import Amount, units_at
+from app.domain.rulebook import Rules, Signal, Test
+from app.domain.signals import UNTOLD, Amount, parts_at, units_at
 from app.domain.state import Core, Latest
 
 TOTAL: Final = "score"
@@ -64,10 +64,14 @@ class Board:
         if groups is None:
             groups = {}
             members, signals = self.rules.scores[name].signals, self.rules.signals
+            amounts = self.core.signals
             for signal, points in self.points().items():
                 if signal in members:
-                    half_life = signals[signal].half_life
-                    groups[half_life] = groups.get(half_life, 0.0) + points
+                    amount = amounts[signal]
+                    if amount.older is None and amount.half_life != UNTOLD:
+                        groups[amount.half_life] = groups.get(amount.half_life, 0.0) + points
+                    else:
+                        self._add(groups, signals[signal], amount, points)
             self._groups[name] = groups
         return groups
 
@@ -246,9 +250,17 @@ class Board:
         for name, amount in amounts:
             signal = self.rules.signals.get(name)
             if signal is not None:
-                points = signal.points * units_at(amount, signal.half_life, self.now)
-                groups[signal.half_life] = groups.get(signal.half_life, 0.0) + points
+                self._add(groups, signal, amount, signal.points * units_at(amount, signal.half_life, self.now))
         return groups
+
+    def _add(self, groups: Groups, signal: Signal, amount: Amount, points: float) -> None:
+        """Add an amount's points now, by what they fade by: its own half-life, and those that it had before."""
+        if amount.older is None:
+            half_life = signal.half_life if amount.half_life == UNTOLD else amount.half_life
+            groups[half_life] = groups.get(half_life, 0.0) + points
+        else:
+            for half_life, units in parts_at(amount, signal.half_life, self.now):
+                groups[half_life] = groups.get(half_life, 0.0) + signal.points * units
 
     def _score_bounds(self, name: str, a: int, b: int) -> tuple[float, float]:
         if name == TOTAL:

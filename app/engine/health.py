@@ -91,9 +91,15 @@ def why_not_ready(now: Status) -> list[str]:
 
 
 def readings(engine: Engine) -> Iterator[Reading]:
-    """Yield the gauges: lag by partition, lanes by state."""
+    """Yield the gauges: lag by partition, how long due leads wait, lanes by state."""
     for (topic, partition), lag in sorted(_lags(engine).items()):
         yield Metric.LAG, (topic, str(partition)), lag
+    waits: dict[int, float] = {}
+    for agent in engine.agents.values():
+        for partition, lane in agent.lanes.items():
+            waits[partition] = max(waits.get(partition, 0.0), lane.due_wait_ms / 1_000)
+    for partition, wait in sorted(waits.items()):
+        yield Metric.DUE_WAIT, (str(partition),), wait
     lanes = open_lanes = 0
     for agent in engine.agents.values():
         lanes += len(agent.meters)

@@ -11,17 +11,21 @@ from typing import Any, Final
 import msgspec
 
 from app.engine.changelog import Changelog
+from app.engine.clock import LaneClock
 from app.engine.kafka import Log
 from app.engine.metrics import Metric
 from app.engine.plan import Plan, Planner, Sends
 from app.engine.program import Program, Record, Step
 from app.engine.protocol import LogError, Meta, applies, decode_meta, sender_of, size_of
 from app.engine.store import PartitionRows
+from app.engine.turns import Turns
 
 log = logging.getLogger(__name__)
 
-WALL_CLOCK_DELAY_MS: Final = 1_000
-"""How far the lane's clock stays behind the wall clock when nothing is left to read."""
+
+STEPS_IN_A_ROW: Final = 20
+"""After so many steps with input, when more waits, one without: so that due leads come to it under any load."""
+FIRST_IDLE_LEADS: Final = 10
 
 
 class Chunk(msgspec.Struct):
@@ -50,6 +54,8 @@ class LaneSpec(msgspec.Struct, frozen=True):
     step_bytes: int
     idle_leads: int
     idle_s: float
+    idle_step_s: float | None = None
+    """How long a step without input may hold the event loop, about; None: as long as it takes."""
 
     def lane_name(self, partition: int) -> str:
         """Return the name a lane goes by in headers."""
@@ -69,6 +75,7 @@ class Lane:
         highwater: Callable[[str], int | None],
         wall_ms: Callable[[], int],
         changed: Callable[[], None],
+        turns: Turns | None = None,
     ) -> None:
         self.spec = spec
         self.partition = partition
@@ -84,13 +91,14 @@ class Lane:
         """Set while the lane rests."""
         self._changelog = changelog
         self._outputs = outputs
-        self._highwater = highwater
+        self._clock = LaneClock(spec.topics, highwater, wall_ms)
         self._wall_ms = wall_ms
         self._changed = changed
         self._planner = Planner(self.name, partition, spec.partitions)
+        self._turns = turns if turns is not None else Turns(pause=0.0, beside_events=0.0)
+        self._most = spec.idle_leads if spec.idle_step_s is None else min(spec.idle_leads, FIRST_IDLE_LEADS)
+        """Leads that the next step without input takes, at most."""
         self._epoch = 0
-        self._clock: int | None = None
-        self._read_to: dict[str, int] = {}
         self._waiting: deque[Chunk] = deque()
         self._waiting_records = 0
         self._work = asyncio.Event()
@@ -107,6 +115,12 @@ class Lane:
     def rows(self) -> PartitionRows:
         """The lane's rows."""
         return self._changelog.rows
+
+    @property
+    def due_wait_ms(self) -> int:
+        """How long the row that was due first has been waiting, ms; 0 when none is due."""
+        due = self.rows.next_due()
+        return 0 if due is None else max(0, self._wall_ms() - due)
 
     @property
     def full(self) -> bool:
@@ -153,12 +167,25 @@ class Lane:
 
     async def run(self) -> None:
         """Process what is offered until closed."""
-        while not self._closing:
-            if self._waiting:
-                await self._process(self._gather())
-            elif not await self._idle():
-                await self._rest()
-            self.meter.beat()
+        steps = 0
+        try:
+            while not self._closing:
+                worked = False
+                if not self._waiting or steps >= STEPS_IN_A_ROW:
+                    steps = 0
+                    worked = await self._idle()
+                if self._waiting:
+                    steps += 1
+                    self._turns.leave(self.name)
+                    self._turns.busy(self.name, busy=True)
+                    await self._process(self._gather())
+                    self._turns.busy(self.name, busy=False)
+                elif not worked:
+                    await self._rest()
+                self.meter.beat()
+        finally:
+            self._turns.leave(self.name)
+            self._turns.busy(self.name, busy=False)
 
     def _gather(self) -> list[Chunk]:
         """Take chunks that wait, as many as one step may have, topic after topic."""
@@ -226,34 +253,66 @@ class Lane:
                     if not applies(got, topic, *sender):
                         continue
             fresh.append(Record(topic, record.partition, offset, record.timestamp, record.key, record.value))
-        if records:
-            self._read_to.update({record.topic: record.timestamp for record in records})
+        for topic, timestamp in {record.topic: record.timestamp for record in records}.items():
+            self._clock.read(topic, timestamp)
         return fresh, following, got
 
     async def _idle(self) -> bool:
-        """Do work that is due without input; return whether there was any."""
-        most = self.spec.idle_leads
-        clock = self._clock_ms()
-        while (step := self.program.idle(self.rows, clock, most)) is not None:
+        """Do work that is due without input, if it is this lane's turn; return whether it did some."""
+        if not self._turns.take(self.name, self._work.set):
+            return False
+        began = time.perf_counter()
+        plan = self._idle_plan()
+        self._turns.took(time.perf_counter() - began)
+        if plan is None:
+            return False
+        self.meter.metrics.add(Metric.IDLE_STEPS)
+        await self._take(plan)
+        self.meter.fired(plan.step.due, self._wall_ms())
+        self._changed()
+        return True
+
+    def _idle_plan(self) -> Plan | None:
+        """Return a step without input, laid out; None when nothing is due."""
+        clock = self._clock.now(self.meta.next)
+        while True:
+            most, began = self._most, time.perf_counter()
+            step = self.program.idle(self.rows, clock, most)
+            if step is None:
+                return None
             plan = self._plan(step, self.meta.next, self.meta.got)
             if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
-                self.meter.metrics.add(Metric.IDLE_STEPS)
-                await self._take(plan)
-                self._changed()
-                return True
-            most = most // 2
+                self._pace(time.perf_counter() - began, full=len(step.rows) >= most)
+                return plan
+            self._most = most // 2
             self._halved()
-        return False
+
+    def _pace(self, took_s: float, *, full: bool) -> None:
+        """Have the next step without input take about as long as it may."""
+        wanted = self.spec.idle_step_s
+        if wanted is None:
+            self._most = self.spec.idle_leads
+        elif took_s > wanted:
+            self._most = max(1, int(self._most * wanted / took_s))
+        elif full and took_s < wanted / 2:
+            self._most = min(self.spec.idle_leads, self._most * 2)
 
     async def _rest(self) -> None:
-        if not self.resting:
+        if not self.resting and not self._turns.waits(self.name):
             self.resting = True
             self.idle_event.set()
             self._changed()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.spec.idle_s):
+            async with asyncio.timeout(self._patience_s()):
                 await self._work.wait()
         self._work.clear()
+
+    def _patience_s(self) -> float:
+        """Return how long to rest unless records come: not beyond the moment at which the next row is due."""
+        due = self.rows.next_due()
+        left_ms = 0 if due is None else self._clock.ms_until(due)
+        # One that is due and may not be taken yet waits for the clock, that is for what is read meanwhile.
+        return min(self.spec.idle_s, left_ms / 1_000) if left_ms > 0 else self.spec.idle_s
 
     def _wake(self) -> None:
         self.resting = False
@@ -284,17 +343,3 @@ class Lane:
 
     async def _send(self, sends: Sends) -> None:
         await asyncio.gather(*(self._outputs.send(*to, rows) for to, rows in sends.items()))
-
-    def _clock_ms(self) -> int | None:
-        """Return the lane's clock the wall clock less 1 s when all is read, else how far the laggards are."""
-        lagging: list[int | None] = []
-        for topic in self.spec.topics:
-            end = self._highwater(topic)
-            if end is None or self.meta.next[topic] < end:
-                lagging.append(self._read_to.get(topic))
-        known = [at for at in lagging if at is not None]
-        if len(known) < len(lagging):
-            return self._clock
-        now = min(known) if known else self._wall_ms() - WALL_CLOCK_DELAY_MS
-        self._clock = now if self._clock is None else max(self._clock, now)
-        return self._clock

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from faust.types import TP
 
@@ -13,13 +13,17 @@ from app.engine.kafka import Log
 from app.engine.lane import Chunk, Lane, LaneSpec
 from app.engine.meters import Meter, Metrics
 from app.engine.metrics import Metric
-from app.engine.program import ProgramFactory
+from app.engine.program import Page, ProgramFactory
 from app.engine.store import LeadStore
 from app.engine.transport import ChunkMessage
+from app.engine.turns import Turns
 from app.settings import Settings
 from app.topics import Topic
 
 log = logging.getLogger(__name__)
+
+IDLE_STEP_S: Final = 0.005
+"""How long a step without input holds the event loop, about: a million leads that are due must not stall events."""
 
 
 def wall_ms() -> int:
@@ -48,6 +52,8 @@ class LaneAgent:
         self.meters: dict[int, Meter] = {}
         """Of lanes that are open or opening."""
         self.store: LeadStore | None = None
+        self.pages: dict[str, Page] = {}
+        """What the worker's HTTP server answers for this agent, by path: personal data, so not for everybody."""
         self.spec = LaneSpec(
             app_id=settings.app_id,
             name=name,
@@ -58,6 +64,7 @@ class LaneAgent:
             step_bytes=settings.step_bytes,
             idle_leads=settings.idle_leads,
             idle_s=settings.idle_ms / 1000,
+            idle_step_s=None if settings.replay else IDLE_STEP_S,
         )
 
 
@@ -77,6 +84,7 @@ class Engine:
         self._wall_ms = clock
         self._by_topic: dict[str, LaneAgent] = {}
         self._owned: dict[str, frozenset[int]] = {}
+        self._turns = Turns()
         self._drain_s = settings.rebalance_timeout_ms / 2_000
         self._waiters: set[asyncio.Future[None]] = set()
 
@@ -192,9 +200,10 @@ class Engine:
             agent.program_factory(partition),
             changelog,
             self.log,
-            lambda topic: self.highwater(topic, partition),
+            lambda topic: self._app.consumer.fresh_highwater_of(topic, partition),
             self._wall_ms,
             self._changed,
+            None if self.settings.replay else self._turns,
         )
         consumer = self._app.consumer
         starts = await lane.open(lambda: consumer.earliest(agent.topics, partition))

@@ -126,6 +126,7 @@ class Meter:
         self._clock = clock
         self._step_records = self.metrics.histogram(Metric.STEP_RECORDS)
         self._latency = self.metrics.histogram(Metric.LATENCY)
+        self._due_lag = self.metrics.histogram(Metric.DUE_LAG)
         self._recovery = self.metrics.histogram(Metric.RECOVERY_SECONDS)
 
     def beat(self) -> None:
@@ -148,6 +149,11 @@ class Meter:
         self._latency.observe(max(0, now_ms - first_ms) / 1_000, (records + 1) // 2)
         if records > 1:
             self._latency.observe(max(0, now_ms - last_ms) / 1_000, records // 2)
+
+    def fired(self, due: Iterable[int], now_ms: int) -> None:
+        """Note that what had become due at these times (UTC ms) is done and acknowledged."""
+        for at in due:
+            self._due_lag.observe(max(0, now_ms - at) / 1_000)
 
     def recovering(self, rows: int) -> None:
         """Note changelog records that were read."""

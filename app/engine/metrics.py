@@ -10,6 +10,7 @@ Labels = tuple[str, ...]
 
 FAST_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 WAIT_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0)
+DUE_S: Final = (1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 600.0, 3_600.0, 86_400.0)
 RECOVERY_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
 RECORDS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 2_000.0, 4_000.0, 10_000.0)
 
@@ -116,6 +117,22 @@ class Metric(Enum):
         count="revisions",
     )
 
+    DUE_LEADS = Spec(
+        name="leadstream_due_leads_total",
+        kind="counter",
+        unit="leads",
+        help="Leads looked at because their time had come, with no event: a score faded, an absence was long enough.",
+        count="due",
+    )
+
+    FOLLOWED = Spec(
+        name="leadstream_followed_leads_total",
+        kind="counter",
+        unit="leads",
+        help="Leads looked at because their rules had changed, with no event.",
+        count="followed",
+    )
+
     # --- steps
     STEP_RECORDS = Spec(
         name="leadstream_step_records",
@@ -152,6 +169,22 @@ class Metric(Enum):
         help="From a record's timestamp until what follows from it is acknowledged. Of each chunk one half counts as "
         "old as its first record, the other as its last.",
         buckets=WAIT_S,
+    )
+    DUE_LAG = Spec(
+        name="leadstream_due_lag_seconds",
+        kind="histogram",
+        unit="seconds",
+        help="From the moment at which a lead was due until what followed from it was acknowledged. 1 s at least: so "
+        "long a lane waits for events that are older than that moment.",
+        buckets=DUE_S,
+    )
+    DUE_WAIT = Spec(
+        name="leadstream_due_wait_seconds",
+        kind="gauge",
+        unit="seconds",
+        help="How long the lead that was due first has been waiting; 0 when none is due. Up to 1 s is usual; while a "
+        "lane is behind with its inputs, its due leads wait for them.",
+        labels=("partition",),
     )
     REPEATS = Spec(
         name="leadstream_repeats_dropped_total",

@@ -1,7 +1,7 @@
 """What a lane runs: the seam between the engine, which moves bytes, and a program, which knows what they mean."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,16 +46,23 @@ class Rows(Protocol):
         """Return rows whose keys start with `prefix` and are greater than `after`, in order of key, at most `limit`."""
         ...
 
+    def due(self, until: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return (time, key) of timed rows that are due by `until` (UTC ms), the earliest first, at most `limit`."""
+        ...
+
 
 class Step(msgspec.Struct):
     """What a program wants done, all of it or nothing."""
 
     rows: dict[bytes, bytes | None] = {}
-    """New values by key; None deletes. Keys that start with a zero byte belong to the engine."""
+    """New values by key; None deletes. Keys that start with a zero byte belong to the engine. Under keys that end with
+    `app.engine.due.TIMED_SUFFIX` are timed rows (`app.engine.due.timed`), which `Rows.due` finds in their time."""
     outputs: list[Output] = []
     """Sent in this order per destination partition, after the rows are durable."""
     counts: dict[str, int] = {}
     """Added to the lane's counts once the step is durable."""
+    due: list[int] = []
+    """UTC ms: when what was done had become due, of a step that the lane's clock called for."""
     commit: Callable[[], None] | None = None
     """Called once the step is durable, before anything else is asked of the program: to update its caches."""
 
@@ -91,3 +98,9 @@ class Program(Protocol):
 
 ProgramFactory = Callable[[int], Program]
 """Makes the program of a partition."""
+
+Page = Callable[[Mapping[str, str]], Awaitable[tuple[int, Any]]]
+"""Answers a request to the worker's HTTP server: query parameters in, HTTP status and what becomes JSON out.
+
+It runs on the event loop of the lanes, and must let go of it every few ms.
+"""

@@ -9,6 +9,7 @@ import msgspec
 import rocksdict
 from faust.stores.rocksdb import Store
 
+from app.engine.due import Change, DueIndex
 from app.engine.protocol import EPOCH_KEY, META_KEY, NO_STAMP, Stamp
 from app.settings import MIB
 
@@ -27,17 +28,19 @@ class PartitionRows:
 
     def __init__(self, database: Any) -> None:
         self._database = database
+        self._index = DueIndex(self._read, self._read_range)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the row, or None."""
         row: bytes | None = self._database.get(key)
+        self._index.note(key, row)
         return row
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the rows of the keys, in their order."""
-        if not keys:
-            return []
-        rows: list[bytes | None] = self._database.get(list(keys))
+        rows = self._read(keys) if keys else []
+        for key, row in zip(keys, rows, strict=True):
+            self._index.note(key, row)
         return rows
 
     def scan(self, prefix: bytes, after: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, bytes]]:
@@ -45,19 +48,17 @@ class PartitionRows:
 
         A list, not an iterator: an open RocksDB iterator would keep the database from closing.
         """
-        options = rocksdict.ReadOptions()
-        end = _next_prefix(prefix)
-        if end is not None:
-            options.set_iterate_upper_bound(end)
-        cursor = self._database.iter(options)
         first = prefix or b"\x01"
-        cursor.seek(first if after is None or after < first else after + b"\x00")
-        found: list[tuple[bytes, bytes]] = []
-        most = SCAN_LIMIT if limit is None else limit
-        while len(found) < most and cursor.valid():
-            found.append((cursor.key(), cursor.value()))
-            cursor.next()
-        return found
+        start = first if after is None or after < first else after + b"\x00"
+        return self._read_range(start, _next_prefix(prefix), SCAN_LIMIT if limit is None else limit)
+
+    def due(self, until: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return (time, key) of timed rows that are due by `until` (UTC ms), the earliest first, at most `limit`."""
+        return self._index.due(until, limit)
+
+    def next_due(self) -> int | None:
+        """Return when the first timed row is due, UTC ms; None when none ever is."""
+        return self._index.earliest()
 
     @property
     def next_offset(self) -> int:
@@ -82,16 +83,43 @@ class PartitionRows:
         """The meta row."""
         return self.get(META_KEY)
 
-    def write(self, rows: Iterable[tuple[bytes, bytes | None]], last_offset: int, stamp: Stamp) -> None:
-        """Apply rows (None deletes), the changelog offset of the last one and its stamp, all or nothing."""
+    def write(self, rows: Iterable[Change], last_offset: int, stamp: Stamp) -> None:
+        """Apply rows (None deletes), the changelog offset of the last one and its stamp, all or nothing.
+
+        The index of timed rows goes with them, so that it is right after each write, also while a changelog is read.
+        """
+        changes = list(rows)
+        moved, dues = self._index.changes(changes)
+        changes += moved
+        changes += [(OFFSET_KEY, b"%d" % last_offset), (STAMP_KEY, msgspec.msgpack.encode(stamp))]
+        self._commit(changes)
+        self._index.written(moved, dues)
+
+    # --- the database
+
+    def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        rows: list[bytes | None] = self._database.get(list(keys))
+        return rows
+
+    def _read_range(self, start: bytes, end: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
+        options = rocksdict.ReadOptions()
+        if end is not None:
+            options.set_iterate_upper_bound(end)
+        cursor = self._database.iter(options)
+        cursor.seek(start)
+        found: list[tuple[bytes, bytes]] = []
+        while len(found) < limit and cursor.valid():
+            found.append((cursor.key(), cursor.value()))
+            cursor.next()
+        return found
+
+    def _commit(self, changes: Iterable[Change]) -> None:
         batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in rows:
+        for key, value in changes:
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(OFFSET_KEY, b"%d" % last_offset)
-        batch.put(STAMP_KEY, msgspec.msgpack.encode(stamp))
         self._database.write(batch)
 
 

@@ -1,12 +1,17 @@
 """The `batched://` transport: Faust's aiokafka transport, except that a stream item is a chunk of records."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final, Protocol
 
+from faust import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from app.connection import password, tls_context
+from app.engine.ends import Freshness
 from app.settings import Settings
 
 NOWHERE: Final = TP("", -1)
@@ -63,13 +68,19 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._intake: Intake = self.app.intake
         self._follows: dict[TP, int] = {}
         """The offset after the last chunk, or the one sought."""
+        self._seeks: Counter[TP] = Counter()
+        """How often each partition was sought: counted before and after."""
+        self._passed: dict[TP, int] = {}
+        """The offset up to which chunks have all records, of partitions that seemed to have more."""
+        self._freshness = Freshness(self._intake.settings.fetch_wait_ms)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's
         """Fetch once and yield the chunks, then the single messages of other topics."""
-        generation = self.app.consumer_generation_id
+        generation, seeks = self.app.consumer_generation_id, self._seeks.copy()
+        self._note_passed()
         records, active = await self._wait_next_records(timeout)
         if not records or self.should_stop:
             return
@@ -80,15 +91,52 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 self.log.warning("seek while flow is not active: %r", error)
             return
         singly: dict[TP, list[Any]] = {}
+        dropped: list[TP] = []
         for tp, fetched in records.items():
             if not self._intake.takes(tp.topic):
                 singly[tp] = fetched
-            elif self._may_yield(tp, active, generation):
+            elif self._may_yield(tp, active, generation) and self._seeks[tp] == seeks[tp]:
                 yield tp, self._chunk(tp, fetched)
+            else:
+                dropped.append(tp)
         for tp, record in self.scheduler.iterate(singly):
             if not self._may_yield(tp, active, generation):
                 break
             yield tp, self._to_message(tp, record)
+        await self._read_again(dropped)
+
+    def _note_passed(self) -> None:
+        """Note how far the consumer is where that is beyond the last chunk: what it passed there are no records.
+
+        A producer that uses transactions leaves a marker after each, which nobody gets to see. The chunks of all
+        fetches before this one have been handed on, so there is no record in between.
+        """
+        for tp, following in self._follows.items():
+            end = self.highwater_of(tp.topic, tp.partition)
+            if end is not None and following < end and self._seeks[tp] % 2 == 0:
+                self._passed[tp] = self._position(tp)
+
+    def _position(self, tp: TP) -> int:
+        subscription = self._thread._consumer._subscription.subscription
+        try:
+            position: int = subscription.assignment.state_value(tp).position
+        except (AssertionError, AttributeError, KeyError):
+            return 0
+        return position
+
+    async def _read_again(self, dropped: list[TP]) -> None:
+        """Go back for records that were fetched by a poll from before a rebalance or a seek.
+
+        The consumer is beyond them, and a partition may be ours again, its lane open already: nobody else would miss
+        them. A partition without a lane yet is sought when that opens.
+        """
+        again = {tp: self._follows[tp] for tp in dropped if tp in self._follows}
+        try:
+            await self.seek_lanes(again)
+        except Exception as error:
+            if self.flow_active:
+                raise
+            self.log.warning("a rebalance interrupted a seek, and seeks again: %r", error)
 
     def _may_yield(self, tp: TP, active: set[TP] | None, generation: int) -> bool:
         return bool(
@@ -152,9 +200,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Read the partitions, as far as they are ours, from these offsets on."""
         ours = self.assignment()
         mine = {tp: offset for tp, offset in positions.items() if tp in ours}
+        for tp in mine:
+            self._passed.pop(tp, None)
         self._follows.update(mine)
         if mine:
-            await self.seek_wait(mine)
+            self._seeks.update(mine.keys())
+            try:
+                await self.seek_wait(mine)
+            finally:
+                self._seeks.update(mine.keys())
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let lanes finish and commit what they did before Faust forgets it."""
@@ -165,6 +219,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         except TimeoutError:
             self.log.warning("offsets were not committed in time; they will be read again and skipped")
         self._follows.clear()
+        self._passed.clear()
         await super().on_partitions_revoked(revoked)
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
@@ -172,15 +227,29 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return dict.fromkeys(partitions, 0)
 
     def highwater_of(self, topic: str, partition: int) -> int | None:
-        """Return the high watermark that the last fetch reported; None before it, or when it is not ours."""
+        """Return the offset after the last record, as the last fetch told; None before it, or when it is not ours."""
+        tp = TP(topic, partition)
+        end: int | None = self._told(tp, "highwater")
+        if end is not None and self._passed.get(tp, 0) >= end:
+            return min(end, self._follows.get(tp, end))
+        return end
+
+    def fresh_highwater_of(self, topic: str, partition: int) -> int | None:
+        """Return what `highwater_of` does, while that is recent: None when the broker has not answered for a while."""
+        tp = TP(topic, partition)
+        answered = self._told(tp, "last_poll_timestamp")
+        fresh = self._freshness.fresh(tp, answered, time.time_ns() // 1_000_000)
+        return self.highwater_of(topic, partition) if fresh else None
+
+    def _told(self, tp: TP, what: str) -> Any:
+        """Return what aiokafka's consumer says of a partition by one of its methods; None when it is not ours."""
         consumer = self._thread._consumer
         if consumer is None:
             return None
         try:
-            found: int | None = consumer.highwater(driver.TopicPartition(topic, partition))
+            return getattr(consumer, what)(driver.TopicPartition(tp.topic, tp.partition))
         except (AssertionError, KeyError):
             return None
-        return found
 
     async def earliest(self, topics: Iterable[str], partition: int) -> dict[str, int]:
         """Return the first offset that each topic still has in the partition."""
@@ -194,3 +263,20 @@ class Transport(driver.Transport):  # type: ignore[misc]
     """Entry point `batched` of the group `faust.transports`."""
 
     Consumer = Consumer
+
+
+def credentials(settings: Settings) -> Any:
+    """Return TLS and login as Faust takes them; None where brokers want neither.
+
+    Raises:
+        SettingsError: a file of the settings cannot be read or used.
+    """
+    tls = tls_context(settings)
+    if settings.security_protocol.startswith("SASL_"):
+        return SASLCredentials(
+            username=settings.sasl_user,
+            password=password(settings),
+            ssl_context=tls,
+            mechanism=settings.sasl_mechanism,
+        )
+    return None if tls is None else SSLCredentials(tls)

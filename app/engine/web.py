@@ -1,7 +1,13 @@
-"""The worker's HTTP server: `/metrics`, `/health/live`, `/health/ready`. Read only, no password, no personal data."""
+"""The worker's HTTP server, read only.
+
+`/metrics`, `/health/live` and `/health/ready` are for everybody who reaches it and show no personal data. The agents'
+own pages do: they ask for the settings' `web_token`, or, where there is none, answer this machine alone.
+"""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import hmac
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 import orjson
@@ -14,7 +20,10 @@ from prometheus_client.registry import Collector
 from app.engine.health import Status, readings, status, why_not_live, why_not_ready
 from app.engine.lanes import Engine
 from app.engine.meters import gauge_families
+from app.engine.program import Page
 
+FORBIDDEN: Final = 403
+UNAUTHORIZED: Final = 401
 SERVICE_UNAVAILABLE: Final = 503
 POLL_S: Final = 10.0
 """Twice as long as the consumer waits for records before it asks anew."""
@@ -63,7 +72,42 @@ def application(engine: Engine) -> web.Application:
     routes.router.add_get("/metrics", metrics)
     routes.router.add_get("/health/live", live)
     routes.router.add_get("/health/ready", ready)
+    for agent in engine.agents.values():
+        for path, page in agent.pages.items():
+            routes.router.add_get(path, _guarded(page, engine.settings.web_token))
     return routes
+
+
+def _guarded(page: Page, token: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return a handler that answers only who may see personal data."""
+
+    async def handler(request: web.Request) -> web.Response:
+        if token:
+            told = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(told, f"Bearer {token}".encode()):
+                why = "this worker asks for its web_token: Authorization: Bearer …"
+                return _json({"why": why}, UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+        elif not (_is_own(request.remote) and _is_own(request.url.host)):
+            return _json({"why": "without a web_token only this machine itself is told of leads"}, FORBIDDEN)
+        status, body = await page(request.query)
+        return _json(body, status)
+
+    return handler
+
+
+def _is_own(host: str | None) -> bool:
+    """Whether a peer's address, or the host that it asked for, is this machine's own. A name may be anybody's."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _json(body: object, status: int, headers: dict[str, str] | None = None) -> web.Response:
+    headers = {"Cache-Control": "no-store"} | (headers or {})
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=headers)
 
 
 def _answer(now: Status, why: list[str]) -> web.Response:

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 import faust
@@ -15,9 +15,11 @@ from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from yarl import URL
 
 from app import topics as topic_data
+from app.engine import startup
 from app.engine.lanes import Engine, LaneAgent
 from app.engine.program import ProgramFactory
 from app.engine.store import LeadStore
+from app.engine.transport import credentials
 from app.engine.web import serving
 from app.settings import Settings
 from app.topics import Topic
@@ -149,6 +151,7 @@ class Builder:
 
 Agents = Callable[[Builder, Settings], Any]
 """An agent module's function: declares lanes on the builder."""
+Prepare = Callable[[], Awaitable[Sequence[Agents]]]
 
 
 def build(settings: Settings, agents: Sequence[Agents], clock: Callable[[], int] | None = None) -> App:
@@ -164,6 +167,7 @@ def build(settings: Settings, agents: Sequence[Agents], clock: Callable[[], int]
     app = App(
         settings.app_id,
         broker=[URL(f"batched://{address}") for address in settings.brokers],
+        broker_credentials=credentials(settings),
         autodiscover=False,
         datadir=settings.data_dir,
         store="memory://",
@@ -258,16 +262,19 @@ async def _crashed(app: App) -> None:
     await app._crashed.wait()
 
 
-async def serve(settings: Settings, agents: Sequence[Agents]) -> None:
+async def serve(settings: Settings, agents: Sequence[Agents] | Prepare) -> None:
     """Run a worker until SIGTERM or SIGINT, then drain and stop. It answers on the settings' `web_port` all the while.
+
+    `agents` may be what makes them once the topics are found to be as they must.
 
     Raises:
         OSError: that port cannot be listened on.
+        SettingsError: a file of the settings cannot be read or used.
         TopicsError: the broker or its topics are not what is needed.
         WorkerError: it went down by itself.
     """
-    await topic_data.check(settings)
-    app = build(settings, agents)
+    await startup.check(settings)
+    app = build(settings, await agents() if callable(agents) else agents)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -290,7 +297,7 @@ async def serve(settings: Settings, agents: Sequence[Agents]) -> None:
             loop.remove_signal_handler(name)
 
 
-def run(settings: Settings, agents: Sequence[Agents]) -> None:
+def run(settings: Settings, agents: Sequence[Agents] | Prepare) -> None:
     """Run a worker; blocks until it is told to stop. Raises as `serve` does."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvloop.run(serve(settings, agents))

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from app.engine.program import Record
+from app.rules.version import Version
 
 
 class ForwardedEvent(msgspec.Struct, frozen=True, tag_field="op", tag="event"):
@@ -31,7 +32,15 @@ class Advance(msgspec.Struct, frozen=True, tag_field="op", tag="advance"):
     """Take every lead of the partition, and have each send its profile as of `to`."""
 
 
-Command = ForwardedEvent | Advance
+class Switch(msgspec.Struct, frozen=True, tag_field="op", tag="rules"):
+    """Go by other rules from here on: what stands before it is folded with those until now."""
+
+    at: int
+    """UTC ms; when they were published. Of two versions of a brand the one published later holds."""
+    rules: Version
+
+
+Command = ForwardedEvent | Advance | Switch
 
 _DECODER: Final[msgspec.msgpack.Decoder[Command]] = msgspec.msgpack.Decoder(Command)
 

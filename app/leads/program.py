@@ -1,7 +1,8 @@
 """The program of a lane: decode, find the owner, fold each lead's events, say what follows."""
 
+import logging
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,15 +15,19 @@ from app.domain.lead import Lead
 from app.domain.reader import NOT_YET_APPLIED, Reader
 from app.domain.state import Hot
 from app.engine.program import Output, Record, Rows, Step
-from app.leads.commands import Advance, ForwardedEvent, decode, encode
+from app.leads.commands import Advance, ForwardedEvent, Switch, decode, encode
+from app.leads.inforce import Given
+from app.leads.lane_rules import LaneRules
 from app.leads.rejects import rejected_record
-from app.leads.rows import LeadRows, hot_rows, lead_prefix
+from app.leads.rows import LeadRows, hot_of, hot_rows, its_rows, lead_prefix, wakes_at
 from app.leads.sweep import Sweep, load_sweep, store_sweep
+from app.rules import RulesError
 from app.settings import Settings
 from app.sources.segment import parse
 from app.topics import Topics
 
-DEFAULT_BRAND: Final = "default"
+log = logging.getLogger(__name__)
+
 UNREADABLE: Final = "unreadable"
 """What stands for the kind of a record that is no event, in counts."""
 
@@ -31,20 +36,21 @@ HOT_LEADS: Final = 4_096
 
 LeadName = tuple[str, str]
 """Brand and key."""
+Facts = dict[LeadName, list[Fact]]
 
 
 class LeadProgram:
     """Leads of one partition."""
 
-    def __init__(self, partition: int, settings: Settings, topics: Topics, readers: Mapping[str, Reader]) -> None:
+    def __init__(self, partition: int, settings: Settings, topics: Topics, given: Given | Mapping[str, Reader]) -> None:
+        """`given`: the rules that the worker was started with; those of files may stand alone, by brand."""
         self._partition = partition
         self._partitions = settings.partitions
         self._replay = settings.replay
         self._id_key = settings.id_key.encode()
         self._prefix = settings.topic_prefix
         self._topics = topics
-        self._readers = readers
-        self._fallback = readers.get(DEFAULT_BRAND) or next(iter(readers.values()))
+        self._rules = LaneRules(given if isinstance(given, Given) else Given(given))
         self._unfolded: set[LeadName] = set()
         """Leads with facts that wait for `advance`, in replay."""
         self._sweep: Sweep | None = None
@@ -54,14 +60,19 @@ class LeadProgram:
         """Those of the step under way: changed in place, and so no longer what is durable."""
 
     def opened(self, rows: Rows) -> None:
-        """Go on with a sweep that a crash interrupted."""
+        """Go on with the rules that were in force, and with a sweep that a crash interrupted.
+
+        Raises:
+            RulesError: published rules that this version of the program cannot use.
+        """
+        self._rules.durable(rows)
         self._sweep = load_sweep(rows)
 
     def step(self, records: Sequence[Record], rows: Rows) -> Step:
-        """Fold the records."""
-        step = Step(rows={}, outputs=[], counts={})
-        self._used = {}
-        facts: dict[LeadName, list[Fact]] = {}
+        """Fold the records: each with the rules in force where it stands."""
+        step = self._begun(rows)
+        facts: Facts = {}
+        told: set[LeadName] = set()
         read: Counter[tuple[str, str]] = Counter()
         sweep = self._sweep
         for record in records:
@@ -73,51 +84,98 @@ class LeadProgram:
                 self._read(command.record(), facts, step)
             elif isinstance(command, Advance):
                 sweep = Sweep(command.to, snapshot=command.snapshot)
+            elif isinstance(command, Switch):
+                told |= facts.keys()
+                facts = self._switch(command, record, facts, rows, step)
             else:
                 self._reject(record, Rejected("bad_field", "no command that this version knows"), step)
         if read:
             step.counts["events"] = read.total()
             step.counts |= {f"read.{topic}.{kind}": number for (topic, kind), number in read.items()}
-        for (brand, key), told in facts.items():
-            self._fold(brand, key, told, rows, step)
+        told |= facts.keys()
+        self._fold_all(facts, rows, step)
         if sweep is not self._sweep:
             store_sweep(step.rows, sweep)
-        unfolded = self._unfolded | facts.keys() if self._replay else self._unfolded
-
-        def commit() -> None:
-            self._sweep, self._unfolded = sweep, unfolded
-            self._keep_hot()
-
-        step.commit = commit
-        return step
+        return self._ended(step, sweep, self._unfolded | told if self._replay else self._unfolded)
 
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
-        """Take the next leads of a sweep."""
-        del clock  # timed changes wait for the lead's next event or an `advance`
-        sweep = self._sweep
-        if sweep is None:
-            return None
-        step = Step(rows={}, outputs=[], counts={})
-        self._used = {}
-        if sweep.snapshot or not self._replay:
-            names, cursor = self._scan(rows, sweep.after, most)
+        """Go on with a sweep, else take the leads whose time has come, else some whose rules have changed.
+
+        In replay all of that comes with `advance` only.
+        """
+        if self._sweep is not None:
+            return self._go_on(self._sweep, rows, most)
+        step = self._begun(rows)
+        if not self._replay and clock is not None:
+            if due := rows.due(clock, most):
+                self._advance(_leads_of(due, rows), clock, rows, step, snapshot=False)
+                step.due = [at for at, _ in due]
+                step.counts["due"] = len(due)
+                return self._ended(step)
+            if self._rules.waiting(clock):
+                leads = self._rules.next_leads(rows, most)
+                self._close_each(leads, rows, step, lambda lead: _follow(lead, clock))
+                step.counts["followed"] = len(leads)
+                return self._ended(step)
+        return self._ended(step) if self._rules.changed else None
+
+    def _go_on(self, sweep: Sweep, rows: Rows, most: int) -> Step:
+        """Take the next leads of a sweep: all when it asks for profiles, else those for which there is something to do.
+
+        These are the leads with facts that wait, in replay, and those that are due.
+        """
+        leads: Sequence[Hot | LeadName]
+        cursor: bytes | None = None
+        if sweep.snapshot:
+            leads, cursor = _scan(rows, sweep.after, most)
+        elif self._replay:
+            leads = sorted(self._unfolded)[:most]
+            cursor = b"" if len(leads) < len(self._unfolded) else None
         else:
-            names = sorted(self._unfolded)[:most]
-            cursor = b"" if len(names) < len(self._unfolded) else None
-        for brand, key in names:
-            lead = self._lead(brand, key, rows, step)
-            lead.advance(sweep.to)
-            if sweep.snapshot:
-                lead.snapshot(sweep.to)
-            else:
-                lead.finish()
-            self._close(lead, step)
+            leads = _leads_of(rows.due(sweep.to, most), rows)
+            cursor = b"" if len(leads) == most else None
+        step = self._begun(rows)
+        self._advance(leads, sweep.to, rows, step, snapshot=sweep.snapshot)
         rest = None if cursor is None else msgspec.structs.replace(sweep, after=cursor)
         store_sweep(step.rows, rest)
+        names = self._used.keys()
+        return self._ended(step, rest, set() if sweep.snapshot and rest is None else self._unfolded - names)
+
+    def _advance(self, leads: Iterable[Hot | LeadName], to: int, rows: Rows, step: Step, *, snapshot: bool) -> None:
+        """Apply to leads what is due up to `to` (UTC ms)."""
+
+        def advance(lead: Lead) -> None:
+            lead.advance(to)
+            if snapshot:
+                lead.snapshot(to)
+            else:
+                lead.finish()
+
+        self._close_each(leads, rows, step, advance)
+
+    def _close_each(
+        self, leads: Iterable[Hot | LeadName], rows: Rows, step: Step, work: Callable[[Lead], None]
+    ) -> None:
+        for one in leads:
+            lead = self._lead(one, rows, step)
+            work(lead)
+            self._close(lead, step)
+            if not lead.outputs:
+                _leave_unchanged(lead, rows, step)
+
+    def _begun(self, rows: Rows) -> Step:
+        self._rules.begin(rows)
+        self._used = {}
+        return Step(rows={}, outputs=[], counts={})
+
+    def _ended(self, step: Step, sweep: Sweep | None = None, unfolded: set[LeadName] | None = None) -> Step:
+        """Return the step with what is to be kept of it; without `unfolded` the sweep and what waits for it stay."""
+        keep_rules = self._rules.end(step)
 
         def commit() -> None:
-            self._sweep = rest
-            self._unfolded = set() if sweep.snapshot and rest is None else self._unfolded - set(names)
+            keep_rules()
+            if unfolded is not None:
+                self._sweep, self._unfolded = sweep, unfolded
             self._keep_hot()
 
         step.commit = commit
@@ -125,13 +183,22 @@ class LeadProgram:
 
     def render(self, ref: bytes, rows: Rows) -> Output:
         """Return the profile of the lead whose hot row is `ref`, as it was last sent."""
-        hot = msgspec.msgpack.decode(rows.get(ref) or b"", type=Hot)
-        lead = self._lead(hot.brand, hot.key, rows, Step(rows={}))
+        hot = hot_of(rows.get(ref) or b"")
+        lead = self._made(hot.brand, hot.key, rows, {}, hot, self._rules.durable(rows).reader(hot.brand))
         return self._output("profiles", lead, lead.last_profile())
+
+    @property
+    def brands(self) -> tuple[str, ...]:
+        """Brands that have rules of their own."""
+        return self._rules.brands
+
+    def peek(self, brand: str, key: str, rows: Rows) -> Lead:
+        """Return a lead to look at, as the last durable step left it: what is done to it is kept nowhere."""
+        return self._made(brand, key, rows, {}, None, self._rules.next(rows).reader(brand))
 
     # --- one record ---------------------------------------------------------------------------------------------------
 
-    def _read(self, record: Record, facts: dict[LeadName, list[Fact]], step: Step) -> str:
+    def _read(self, record: Record, facts: Facts, step: Step) -> str:
         """Read a record into a fact of its lead, or send it where it belongs; return its kind."""
         topic = record.topic.removeprefix(self._prefix)
         event = parse(
@@ -157,9 +224,9 @@ class LeadProgram:
         topic = record.topic.removeprefix(self._prefix)
         return ForwardedEvent(topic, record.partition, record.offset, record.timestamp, record.value or b"")
 
-    def _take(self, event: Event, record: Record, facts: dict[LeadName, list[Fact]], step: Step) -> None:
+    def _take(self, event: Event, record: Record, facts: Facts, step: Step) -> None:
         origin = encode(self._forwarded(record)) if event.kind in REFUND_KINDS else b""
-        fact = self._reader(event.brand).read(event, origin)
+        fact = self._rules.reader(event.brand).read(event, origin)
         if isinstance(fact, Rejected):
             self._reject(record, fact, step)
             return
@@ -173,10 +240,32 @@ class LeadProgram:
         told = rejected_record(record, record.topic.removeprefix(self._prefix), why)
         step.outputs.append(Output(self._topics.rejected.name, None, _json(told), partition=self._partition))
 
+    def _switch(self, command: Switch, record: Record, facts: Facts, rows: Rows, step: Step) -> Facts:
+        """Go by other rules from here on; return the facts that are still to be folded."""
+        try:
+            rules = self._rules.after(command)
+        except RulesError as error:
+            log.error("brand %s: published rules cannot be used here: %s", command.rules.brand, error)
+            self._reject(
+                record, Rejected("bad_field", f"rules that this version cannot use: {error.problems[0]}"), step
+            )
+            return facts
+        if rules is None:
+            return facts
+        self._fold_all(facts, rows, step)
+        # Profiles from before the switch cannot be made anew after it: they are kept whole until they are sent.
+        step.outputs = [msgspec.structs.replace(output, ref=None) for output in step.outputs]
+        self._rules.switch(rules, command)
+        return {}
+
     # --- one lead -----------------------------------------------------------------------------------------------------
 
+    def _fold_all(self, facts: Facts, rows: Rows, step: Step) -> None:
+        for (brand, key), told in facts.items():
+            self._fold(brand, key, told, rows, step)
+
     def _fold(self, brand: str, key: str, facts: list[Fact], rows: Rows, step: Step) -> None:
-        lead = self._lead(brand, key, rows, step)
+        lead = self._lead((brand, key), rows, step)
         if lead.is_new:
             _count(step, "leads")
         for fact in facts:
@@ -189,18 +278,26 @@ class LeadProgram:
             lead.finish()
         self._close(lead, step)
 
-    def _lead(self, brand: str, key: str, rows: Rows, step: Step) -> Lead:
-        lead = Lead(
+    def _lead(self, one: Hot | LeadName, rows: Rows, step: Step) -> Lead:
+        """Return a lead by its name, or with its hot row if that has been read."""
+        brand, key = name = (one.brand, one.key) if isinstance(one, Hot) else one
+        hot = self._hot.pop(name, one if isinstance(one, Hot) else None)
+        lead = self._made(brand, key, rows, step.rows, hot, self._rules.reader(brand))
+        self._used[name] = lead.hot
+        return lead
+
+    def _made(
+        self, brand: str, key: str, rows: Rows, staged: dict[bytes, bytes | None], hot: Hot | None, reader: Reader
+    ) -> Lead:
+        return Lead(
             key,
             brand,
             lead_id(key, self._id_key),
-            self._reader(brand),
-            LeadRows(lead_prefix(brand, key), rows, step.rows),
+            reader,
+            LeadRows(lead_prefix(brand, key), rows, staged),
             known=not key.startswith("anon:"),
-            hot=self._hot.pop((brand, key), None),
+            hot=hot,
         )
-        self._used[brand, key] = lead.hot
-        return lead
 
     def _keep_hot(self) -> None:
         """Keep what the step that is now durable has left."""
@@ -211,6 +308,7 @@ class LeadProgram:
 
     def _close(self, lead: Lead, step: Step) -> None:
         lead.save()
+        its_rows(lead).time(wakes_at(lead.hot))
         for out in lead.outputs:
             step.outputs.append(self._output(out.to, lead, out.value))
             if out.to == "conversions":
@@ -235,17 +333,29 @@ class LeadProgram:
         topic = self._topics.segments if to == "segments" else self._topics.conversions
         return Output(topic.name, key, _json(value))
 
-    def _reader(self, brand: str) -> Reader:
-        return self._readers.get(brand) or self._fallback
 
-    def _scan(self, rows: Rows, after: bytes | None, most: int) -> tuple[list[LeadName], bytes | None]:
-        """Return the next leads of the partition, and the key to go on after; None at the end."""
-        found: list[LeadName] = []
-        read = rows.scan(b"", after, most)
-        for _, value in hot_rows(read):
-            hot = msgspec.msgpack.decode(value, type=Hot)
-            found.append((hot.brand, hot.key))
-        return found, read[-1][0] if len(read) == most else None
+def _follow(lead: Lead, clock: int) -> None:
+    lead.follow(clock)
+    lead.finish()
+
+
+def _leads_of(due: Sequence[tuple[int, bytes]], rows: Rows) -> list[Hot]:
+    """Return the leads of hot rows that are due."""
+    keys = [key for _, key in due]
+    return [hot_of(row or b"") for row in rows.get_many(keys)]
+
+
+def _scan(rows: Rows, after: bytes | None, most: int) -> tuple[list[Hot], bytes | None]:
+    """Return the next leads of the partition, and the key to go on after; None at the end."""
+    read = rows.scan(b"", after, most)
+    return [hot_of(row) for _, row in hot_rows(read)], read[-1][0] if len(read) == most else None
+
+
+def _leave_unchanged(lead: Lead, rows: Rows, step: Step) -> None:
+    """Do not write a hot row that is what it was."""
+    key = its_rows(lead).hot_key
+    if step.rows[key] == rows.get(key):
+        del step.rows[key]
 
 
 def _count(step: Step, name: str, by: int = 1) -> None:

@@ -3,10 +3,16 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from app.domain.lead import HOT
+import msgspec
+
+from app.domain.groups import due
+from app.domain.lead import HOT, Lead
+from app.domain.state import Hot
+from app.engine.due import TIMED_SUFFIX, timed, untimed
 from app.engine.program import Rows
 
-_HOT_SUFFIX: Final = b"\x00" + HOT.encode()
+_HOT: Final[msgspec.msgpack.Decoder[Hot]] = msgspec.msgpack.Decoder(Hot)
+assert b"\x00" + HOT.encode() == TIMED_SUFFIX, "the hot row says when its lead is due"
 
 
 def lead_prefix(brand: str, key: str) -> bytes:
@@ -26,15 +32,44 @@ class LeadRows:
     def get(self, name: str) -> bytes | None:
         """Return a row by its name; None when there is none."""
         key = self._prefix + name.encode()
-        return self._staged[key] if key in self._staged else self._rows.get(key)
+        row = self._staged[key] if key in self._staged else self._rows.get(key)
+        return untimed(row) if row is not None and name == HOT else row
 
     def put(self, name: str, value: bytes | None) -> None:
         """Stage a row; None deletes it."""
         self._staged[self._prefix + name.encode()] = value
 
+    @property
+    def hot_key(self) -> bytes:
+        """Key of the hot row in the partition."""
+        return self._prefix + HOT.encode()
+
+    def time(self, due: int | None) -> None:
+        """Have the lead, whose hot row is staged, looked at again at `due` (UTC ms); None: never."""
+        key = self.hot_key
+        self._staged[key] = timed(due, self._staged[key] or b"")
+
+
+def its_rows(lead: Lead) -> LeadRows:
+    """Return the rows that a lead of this room was made with."""
+    assert isinstance(lead.rows, LeadRows)
+    return lead.rows
+
+
+def wakes_at(hot: Hot) -> int | None:
+    """Return when time alone may next do something with a lead, UTC ms; None: never."""
+    at = due(hot.core.nexts) if hot.core.stage is not None else None
+    waiting = min((fact.at for fact in hot.pending), default=None)
+    return waiting if at is None or (waiting is not None and waiting < at) else at
+
+
+def hot_of(row: bytes) -> Hot:
+    """Return what a hot row holds."""
+    return _HOT.decode(untimed(row))
+
 
 def hot_rows(read: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the hot rows of leads among (key, value) rows of a partition."""
-    for key, value in read:
-        if key.endswith(_HOT_SUFFIX) and not key.startswith((b"\x00", b"\x01")):
-            yield key, value
+    """Yield the hot rows of leads among (key, row) of a partition."""
+    for key, row in read:
+        if key.endswith(TIMED_SUFFIX) and not key.startswith((b"\x00", b"\x01")):
+            yield key, row

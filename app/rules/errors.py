@@ -44,6 +44,8 @@ class Report:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        """What is allowed and yet perhaps not meant."""
 
     @property
     def count(self) -> int:
@@ -57,6 +59,12 @@ class Report:
             self.problems.append(problem)
         if self.count >= MOST_PROBLEMS:
             self.raise_if_any()
+
+    def note(self, line: int, field: str, what: str) -> None:
+        """Note once what is no mistake and yet perhaps not meant."""
+        note = f"line {line}, {field}: {what}"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def raise_if_any(self) -> None:
         """Raise RulesError if there is a problem."""

@@ -1,8 +1,9 @@
 """Stages and segments (SEMANTICS §4)."""
 
-from app.domain.rulebook import All, AnyOf, Condition, Not, Segment, Stage, StageIs
+from app.domain.rulebook import All, Rules, Segment, Stage
 from app.rules.conditions import Conditions
 from app.rules.place import Place
+from app.rules.reach import stages_out_of_reach
 from app.rules.tree import Entries, Scalar
 
 
@@ -21,7 +22,7 @@ def stage_names(place: Place) -> tuple[str, ...]:
 
 
 def read_stages(place: Place, conditions: Conditions) -> tuple[Stage, ...]:
-    """Read the ladder: names are unique, each stage but the first has a condition, and each can be reached."""
+    """Read the ladder: names are unique, and each stage but the first has a condition."""
     stages: list[Stage] = []
     for index, item in enumerate(place.items("a list of stages")):
         fields = item.fields(("name", "enter", "exit", "min_stay"), ("name",), "a stage")
@@ -30,17 +31,10 @@ def read_stages(place: Place, conditions: Conditions) -> tuple[Stage, ...]:
             fields["name"].wrong("each stage once", f"a second stage `{name}`")
         if index and item.is_mapping and "enter" not in fields:
             item.wrong("`enter`: without a condition only the first stage can be reached", "no `enter`")
-        before = item.report.count
-        enter = conditions.read(fields["enter"]) if "enter" in fields else None
-        if index and enter is not None and before == item.report.count:
-            others = frozenset(stage.casefold() for stage in stage_names(place)) - {name.casefold()}
-            if others and not _possible_stages(enter, others):
-                what = "a condition on the stage that no other stage meets"
-                fields["enter"].wrong("a condition that can hold at another stage", what)
         stages.append(
             Stage(
                 name=name,
-                enter=enter,
+                enter=conditions.read(fields["enter"]) if "enter" in fields else None,
                 exit=conditions.read(fields["exit"]) if "exit" in fields else None,
                 min_stay=fields["min_stay"].duration(zero=True) if "min_stay" in fields else 0,
             )
@@ -65,21 +59,9 @@ def read_segments(place: Place, conditions: Conditions) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def _possible_stages(condition: Condition, names: frozenset[str]) -> frozenset[str]:
-    """Return the current stages (case-folded) at which the condition may hold, whatever else is true of the lead."""
-    match condition:
-        case StageIs(test=test):
-            possible = names
-            if test.equals is not None:
-                possible &= {test.equals}
-            if test.one_of is not None:
-                possible &= set(test.one_of)
-            return possible - set(test.none_of or ())
-        case All(parts=parts):
-            return names.intersection(*(_possible_stages(part, names) for part in parts))
-        case AnyOf(parts=parts):
-            return frozenset().union(*(_possible_stages(part, names) for part in parts))
-        case Not(part=StageIs(test=test)) if test.glob is None and test.contains is None and test.exists is None:
-            return names - _possible_stages(StageIs(test), names)
-        case _:
-            return names
+def check_reach(place: Place, rules: Rules) -> None:
+    """Note each stage that no lead can come to; `rules` were compiled from the file that `place` stands in."""
+    items = place.items("a list of stages")
+    for told in stages_out_of_reach(rules):
+        stage = items[told.index].fields(("name", "enter", "exit", "min_stay"))
+        stage["enter"].wrong(told.expected, told.found)

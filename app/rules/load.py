@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import msgspec
+
 from app.domain.event import normal_name
 from app.domain.rulebook import Internal, Rules
 from app.rules import tree
@@ -21,7 +23,7 @@ from app.rules.brand import (
 from app.rules.conditions import Conditions
 from app.rules.errors import Problem, Report, RulesError
 from app.rules.goals import default_attribution, read_attribution, read_goals
-from app.rules.groups import read_segments, read_stages, stage_names
+from app.rules.groups import check_reach, read_segments, read_stages, stage_names
 from app.rules.names import Names
 from app.rules.place import Place
 from app.rules.rates import MAX_BYTES as MAX_RATES_BYTES
@@ -38,16 +40,30 @@ Beside = Callable[[str], str]
 """Returns the text of a file beside the rules; raises OSError or UnicodeError."""
 
 
+class Loaded(msgspec.Struct, frozen=True):
+    """A rules file that can be used."""
+
+    rules: Rules
+    notes: tuple[str, ...]
+    """What in it is allowed and yet perhaps not meant, each with its line and field."""
+
+
 def load(path: Path) -> Rules:
     """Read and compile a rules file, and the rates it names beside it.
 
     Raises RulesError with every problem found; an unreadable file is one too.
     """
+    return load_with_notes(path).rules
+
+
+def load_with_notes(path: Path) -> Loaded:
+    """Do as `load` does, and tell also what is perhaps not meant."""
     try:
         text = _read(path, tree.MAX_BYTES)
     except (OSError, UnicodeError) as error:
-        raise RulesError([Problem(str(path), 1, 1, "", _told(error), "a readable file in UTF-8")]) from None
-    return loads(text, file=str(path), beside=lambda name: _read(path.parent / name, MAX_RATES_BYTES))
+        line = _line_of(path, error.start) if isinstance(error, UnicodeDecodeError) else 1
+        raise RulesError([Problem(str(path), line, 1, "", _told(error), "a readable file in UTF-8")]) from None
+    return _loaded(text, str(path), lambda name: _read(path.parent / name, MAX_RATES_BYTES))
 
 
 def loads(text: str, *, file: str = "rules.yaml", beside: Beside | None = None) -> Rules:
@@ -55,6 +71,10 @@ def loads(text: str, *, file: str = "rules.yaml", beside: Beside | None = None) 
 
     Raises RulesError with every problem found.
     """
+    return _loaded(text, file, beside).rules
+
+
+def _loaded(text: str, file: str, beside: Beside | None) -> Loaded:
     report = Report(file)
     root = Place(tree.parse(text.removeprefix("\ufeff"), report), "", report)
     if root.is_scalar and root.value is None:
@@ -65,7 +85,9 @@ def loads(text: str, *, file: str = "rules.yaml", beside: Beside | None = None) 
     rules = _compile(fields, rates)
     report.problems.extend(rate_problems)
     report.raise_if_any()
-    return rules
+    check_reach(fields["stages"], rules)
+    report.raise_if_any()
+    return Loaded(rules, tuple(report.notes))
 
 
 def _compile(fields: dict[str, Place], rates: Rates) -> Rules:
@@ -135,6 +157,12 @@ def _read(path: Path, most: int) -> str:
     with path.open("rb") as file:
         data = file.read(most + 1)
     return data.decode("utf-8", "replace" if len(data) > most else "strict")  # the cut may be inside a character
+
+
+def _line_of(path: Path, at: int) -> int:
+    """Return the line of a byte of a file, from 1."""
+    with path.open("rb") as file:
+        return file.read(at).count(b"\n") + 1
 
 
 def _told(error: Exception) -> str:

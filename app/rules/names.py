@@ -80,13 +80,23 @@ class Names:
                     f'(to name a track event so like it, spell it "{written.replace("_", " ").title()}")'
                 )
                 return
+        place.report.note(
+            place.node.line,
+            place.path,
+            f"`{written}` is no signal and no kind, so it stands for the track event of that name; "
+            f'if that is meant, spell it as it is sent, "{written.replace("_", " ").title()}" say',
+        )
 
 
 def alike(one: str, other: str) -> bool:
     """Whether two names differ so little that one is likely a slip; names that differ in a number are not."""
     if re.sub(r"[0-9]", "", one) == re.sub(r"[0-9]", "", other):
         return False
-    return SequenceMatcher(None, one, other).ratio() >= _SLIP
+    if SequenceMatcher(None, one, other).ratio() >= _SLIP:
+        return True
+    # Two letters changed places: of short names too little is alike for that measure.
+    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+    return len(one) > 3 and one[:at] + one[at + 1 : at + 2] + one[at : at + 1] + one[at + 2 :] == other
 
 
 def _pattern(written: str, where: Where, place: Place) -> Pattern:

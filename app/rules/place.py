@@ -18,6 +18,8 @@ _DURATION: Final = re.compile(r"([0-9]{1,12})([smhdw])")
 _DURATION_TEXT: Final = "a duration such as 30s, 5m, 24h, 14d or 2w"
 LONGEST: Final = 36_500 * DAY_MS
 """No duration is longer than a century."""
+MOST: Final = 1e15
+"""Numbers are below it: floating point knows them to a thousandth and better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ class Place:
     def number(self, expected: str = "a number", *, least: float | None = None, above: float | None = None) -> float:
         """Return a finite number that is at least `least` and more than `above`."""
         value = self.value
-        good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15 and isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        good = is_number and abs(value) < MOST and isfinite(value)  # type: ignore[arg-type]
+        if is_number and not good:
+            expected += " of at most 15 digits"
         if least is not None:
             expected += f" of {least:g} or more"
         if above is not None:

@@ -32,7 +32,9 @@ _INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?(\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN"
 )
-_STR_TAGS: Final = ("!", "tag:yaml.org,2002:str")
+_TAGS: Final = frozenset({"!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))})
+"""Tags that say nothing: what stands there is that anyway."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,10 @@ def parse(text: str, report: Report) -> Node:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        report.add(line, column, "", f"broken YAML ({shown(str(error.problem))})", "YAML 1.2")
+        if "'\\t'" in str(error.problem):
+            report.add(line, column, "", "a tab", "spaces: YAML does not indent with tabs")
+        else:
+            report.add(line, column, "", f"broken YAML ({shown(str(error.problem))})", "YAML 1.2")
     except YAMLError as error:
         report.add(1, 1, "", f"unreadable text ({shown(str(error))})", "YAML 1.2")
     raise RulesError(report.problems)
@@ -143,12 +148,19 @@ class _Builder:
 
     def _scalar(self, event: Any, path: str) -> Scalar:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
-        if event.tag is not None and str(event.tag) not in _STR_TAGS:
-            self.report.add(line, column, path, f"the tag {shown(str(event.tag))}", "a value without a tag")
+        self._check_tag(event, path)
+        if _SURROGATE.search(event.value):
+            self._stop(event, path.encode("utf-8", "replace").decode(), "half a character", "text in UTF-8")
         value = _resolve(event.value) if event.implicit[0] else event.value
         return Scalar(line, column, event.value, value)
 
+    def _check_tag(self, event: Any, path: str) -> None:
+        if event.tag is not None and str(event.tag) not in _TAGS:
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            self.report.add(line, column, path, f"the tag {shown(str(event.tag))}", "a value without a tag")
+
     def _items(self, start: Any, events: Iterator[Any], path: str, depth: int) -> tuple[Items, int]:
+        self._check_tag(start, path)
         items: list[Node] = []
         height = 0
         for event in events:
@@ -160,6 +172,7 @@ class _Builder:
         return Items(start.start_mark.line + 1, start.start_mark.column + 1, tuple(items)), height + 1
 
     def _entries(self, start: Any, events: Iterator[Any], path: str, depth: int) -> tuple[Entries, int]:
+        self._check_tag(start, path)
         entries: dict[str, tuple[Scalar, Node]] = {}
         height = 0
         for event in events:

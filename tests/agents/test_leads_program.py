@@ -1,7 +1,6 @@
 """The program of a lane, over rows in a dict."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from app.leads.program import LeadProgram
 from app.rules import load
 from app.settings import Settings
 from app.topics import topics
+from tests.engine.simdisk import Disk, MemoryRows
 
 SETTINGS = Settings(partitions=4)
 TOPICS = topics(SETTINGS)
@@ -21,22 +21,14 @@ AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 HERE = 1
 
 
-class DictRows(dict[bytes, bytes]):
+class DictRows(MemoryRows):
     """Rows of a partition in memory."""
 
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return [self.get(key) for key in keys]
-
-    def scan(self, prefix: bytes, after: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, bytes]]:
-        found = [(k, self[k]) for k in sorted(self) if k.startswith(prefix) and (after is None or k > after)]
-        return found[:limit]
+    def __init__(self) -> None:
+        super().__init__(Disk())
 
     def store(self, step: Step) -> list[Output]:
-        for key, value in step.rows.items():
-            if value is None:
-                self.pop(key, None)
-            else:
-                self[key] = value
+        self.put(step.rows)
         assert step.commit is not None
         step.commit()
         return step.outputs

@@ -1,6 +1,6 @@
 """Why a lead has its score: the lines, worked out by hand, and that they sum to what they explain."""
 
-from app.domain.explain import Explained, explain
+from app.domain.explain import Explained, explain, explain_interest, hundredths
 from app.domain.reader import Reader
 from app.domain.score import Board
 from tests.domain.stories import DAY, MINUTE, START, Story, event, page, reader
@@ -71,11 +71,16 @@ def test_each_signal_tells_its_count_last_time_and_points() -> None:
 
 
 def test_the_caps_that_held_a_signal_back_are_told() -> None:
-    caps = {line.signal: " ".join(line.caps) for line in explained(told(), START + DAY)["engagement"].signals}
-    assert "2" in caps["view"]
-    assert "3" in caps["reading"]
-    assert "once" in caps["letter"]
-    assert caps["talk"] == caps["gone"] == ""
+    caps = {
+        line.signal: ", ".join(map(str, line.caps)) for line in explained(told(), START + DAY)["engagement"].signals
+    }
+    assert caps == {
+        "view": "max_per_day 2 occurrences a day: 1 held back",
+        "reading": "max 3 points a page view",
+        "letter": "once: 1 held back",
+        "talk": "",
+        "gone": "",
+    }
 
 
 def test_limits_stand_as_a_line_of_their_own() -> None:
@@ -116,3 +121,30 @@ def test_a_lead_that_did_nothing_of_worth_has_a_score_of_nothing() -> None:
         "fit": 0,
         "score": 0,
     }
+
+
+def test_what_is_shown_is_in_hundredths_and_sums_to_what_is_emitted() -> None:
+    # 99 hundredths when each is rounded down: the first of those that lost the same gets the one that is left.
+    assert hundredths([0.335, 0.335, 0.335], 1.005) == [0.34, 0.33, 0.33]
+    assert hundredths([1.239, 2.006, -0.249], 2.996) == [1.24, 2.01, -0.25]
+    assert hundredths([70.0, 60.0, -30.0], 100.0) == [70, 60, -30]
+    assert hundredths([], 0.0) == []
+
+
+def test_an_interest_is_told_signal_by_signal() -> None:
+    liked = RULES.replace("stages:", "  interests: {signals: [look, put]}\nstages:").replace(
+        "scores:",
+        "  look: {event: product_viewed, points: 2, half_life: 10d}\n  put: {event: cart_added, points: 10}\nscores:",
+    )
+    shoe = {"product_id": "p", "category": "Shoes"}
+    story = Story(reader(liked)).tell(
+        event(START, "product_viewed", properties=shoe),
+        event(START, "product_viewed", "again", properties=shoe),
+        event(START, "cart_added", properties=shoe),
+    )
+    told = explain_interest(Board(story.lead().hot.core, story.rules.rules, START + 10 * DAY), "Shoes")
+    assert {line.signal: (line.count, line.raw_points, line.points) for line in told.signals} == {
+        "look": (0, 4, 2),
+        "put": (0, 10, 10),
+    }
+    assert told.value == 12

@@ -1,6 +1,7 @@
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,53 @@ import pytest_asyncio
 from app import topics
 from app.embedded import EmbeddedBroker, settings_for
 from app.settings import Settings
+from tests.kafka import Kafka
 
 NewSettings = Callable[..., Awaitable[Settings]]
 
 
+@dataclass(frozen=True)
+class BrokerAt:
+    """The broker that a test runs on."""
+
+    address: str
+    embedded: bool
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def broker() -> AsyncIterator[str]:
+async def embedded() -> AsyncIterator[str]:
     async with EmbeddedBroker() as running:
         yield running.address
 
 
+@pytest.fixture(scope="session", params=["embedded", "kafka"])
+def broker(request: pytest.FixtureRequest) -> BrokerAt:
+    """The embedded broker, then Apache Kafka: what is tested with it holds on both."""
+    if request.param == "embedded":
+        return BrokerAt(request.getfixturevalue("embedded"), embedded=True)
+    running: Kafka = request.getfixturevalue("kafka")
+    return BrokerAt(running.address, embedded=False)
+
+
 @pytest.fixture
-def new_settings(broker: str, tmp_path: Path) -> NewSettings:
+def new_settings(broker: BrokerAt, tmp_path: Path) -> NewSettings:
     """Settings with topics and a data directory of their own on the shared broker."""
+    return _maker(broker, tmp_path)
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka, tmp_path: Path) -> NewSettings:
+    """Settings on Apache Kafka, for what only it can do."""
+    return _maker(BrokerAt(kafka.address, embedded=False), tmp_path)
+
+
+@pytest.fixture
+def embedded_settings(embedded: str, tmp_path: Path) -> NewSettings:
+    """Settings on the embedded broker, for what only it does."""
+    return _maker(BrokerAt(embedded, embedded=True), tmp_path)
+
+
+def _maker(broker: BrokerAt, tmp_path: Path) -> NewSettings:
     count = itertools.count()
 
     async def make(**changes: Any) -> Settings:
@@ -34,7 +69,9 @@ def new_settings(broker: str, tmp_path: Path) -> NewSettings:
             "block_cache_bytes": 8 << 20,
             "write_buffer_bytes": 8 << 20,
         }
-        settings = settings_for(broker, **{**plain, **changes})
+        if not broker.embedded:
+            plain["fetch_wait_ms"] = Settings().fetch_wait_ms
+        settings = settings_for(broker.address, **{**plain, **changes})
         await topics.create(settings)
         return settings
 

@@ -8,11 +8,10 @@ import msgspec
 
 from app import topics
 from app.domain.reader import Reader
-from app.domain.state import Hot
 from app.engine.program import Record, Step
 from app.leads.commands import Advance, encode
 from app.leads.program import LeadProgram
-from app.leads.rows import hot_rows
+from app.leads.rows import hot_of, hot_rows
 from app.settings import Settings
 from tests.engine.simdisk import Disk, MemoryRows
 
@@ -28,7 +27,7 @@ class OnePiece:
         self._prefix = settings.topic_prefix
         self._commands = topics.topics(alone).commands.name
         self._program = LeadProgram(0, alone, topics.topics(alone), readers)
-        self._rows = MemoryRows(Disk(), lambda _: None)
+        self._rows = MemoryRows(Disk())
         self.told: Told = Counter()
 
     def take(self, records: Sequence[Record]) -> None:
@@ -58,7 +57,7 @@ def leads_in(rows: dict[bytes, bytes]) -> dict[tuple[str, str], Any]:
 
     Neither the order in which its messages came counts, nor what is only kept to save work.
     """
-    leads = [msgspec.msgpack.decode(value, type=Hot) for _, value in hot_rows(rows.items())]
+    leads = [hot_of(row) for _, row in hot_rows(rows.items())]
     for hot in leads:
         hot.core.planned, hot.core.nexts = "", {}
     return {(hot.brand, hot.key): msgspec.to_builtins((hot.core, hot.told)) for hot in leads}

@@ -74,6 +74,18 @@ class BelievesEveryRow(Changelog):
         self.rows.write([(record.key, record.value) for record in records], records[-1].offset, stale.highest)
 
 
+class RebuildsNoIndex(Changelog):
+    """Brings rows back from the changelog, and not the index of when they are due."""
+
+    def _apply(self, records: list[Logged], stale: StaleKeys) -> None:
+        before = self._entries()
+        super()._apply(records, stale)
+        self.rows._commit([(key, before.get(key)) for key in before.keys() | self._entries().keys()])
+
+    def _entries(self) -> dict[bytes, bytes]:
+        return dict(self.rows._read_range(b"\x00due", b"\x00duf", 1_000))
+
+
 class LeavesStaleRows(Changelog):
     """Does not write the keys of void records again."""
 

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
+from app.engine.due import TIMED_SUFFIX, due_of
 from app.engine.protocol import EPOCH_KEY, META_KEY, StaleKeys, sender_of, stamp_of
+from tests.engine.simdisk import MemoryRows
 from tests.engine.simworker import Entry
 from tests.engine.simworld import World
 
@@ -55,6 +57,22 @@ def rows_of(world: World) -> dict[bytes, bytes]:
             if rows.setdefault(key, value) != value:
                 raise WrongError(f"two lanes have a row {key!r}")
     return rows
+
+
+def due_rows(world: World) -> list[tuple[int, bytes]]:
+    """Return what all owners still have to look at, and when.
+
+    Raises:
+        WrongError: it is not what their rows say.
+    """
+    found: list[tuple[int, bytes]] = []
+    for worker in world.owners.values():
+        said = [(due_of(row), key) for key, row in worker.rows.scan(b"") if key.endswith(TIMED_SUFFIX)]
+        index = MemoryRows(worker.disk).due(1 << 50, len(said) + 1)
+        if index != sorted((due, key) for due, key in said if due is not None):
+            raise WrongError(f"partition {worker.partition}: {index} are due, and rows say {said}")
+        found += index
+    return found
 
 
 def rebuilt(world: World, *, compacted: bool) -> dict[bytes, bytes]:

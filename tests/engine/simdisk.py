@@ -3,10 +3,9 @@
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import msgspec
-
-from app.engine.protocol import Stamp
-from app.engine.store import OFFSET_KEY, STAMP_KEY, PartitionRows
+from app.engine.due import Change
+from app.engine.protocol import NO_STAMP
+from app.engine.store import PartitionRows
 
 KEPT = 4
 """How many writes a disk that comes back older may have lost, at most."""
@@ -31,38 +30,34 @@ class Disk:
 class MemoryRows(PartitionRows):
     """The rows of a disk; the lane that writes them may die before or after each write."""
 
-    def __init__(self, disk: Disk, may_die: Callable[[str], None]) -> None:
+    def __init__(self, disk: Disk, may_die: Callable[[str], None] = lambda _: None) -> None:
         self._disk = disk
         self._may_die = may_die
+        super().__init__(None)
 
     def get(self, key: bytes) -> bytes | None:
-        return self._disk.rows.get(key)
+        (row,) = self._read([key])
+        self._index.note(key, row)
+        return row
 
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    def put(self, rows: Mapping[bytes, bytes | None]) -> None:
+        """Write rows, wherever they come from."""
+        self.write(rows.items(), 0, NO_STAMP)
+
+    def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self._disk.rows.get(key) for key in keys]
 
-    def scan(self, prefix: bytes, after: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, bytes]]:
-        first = prefix or b"\x01"
-        found = [
-            (key, value)
-            for key, value in sorted(self._disk.rows.items())
-            if key.startswith(prefix) and key >= first and (after is None or key > after)
-        ]
-        return found[:limit]
+    def _read_range(self, start: bytes, end: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
+        rows = self._disk.rows
+        return [(key, rows[key]) for key in sorted(rows) if key >= start and (end is None or key < end)][:limit]
 
-    def write(self, rows: Iterable[tuple[bytes, bytes | None]], last_offset: int, stamp: Stamp) -> None:
+    def _commit(self, changes: Iterable[Change]) -> None:
         self._may_die("before write")
         disk = self._disk
         disk.earlier = [*disk.earlier, dict(disk.rows)][-KEPT:]
-        self.put(dict(rows))
-        disk.rows[OFFSET_KEY] = b"%d" % last_offset
-        disk.rows[STAMP_KEY] = msgspec.msgpack.encode(stamp)
-        self._may_die("after write")
-
-    def put(self, rows: Mapping[bytes, bytes | None]) -> None:
-        """Write rows and nothing else."""
-        for key, value in rows.items():
+        for key, value in changes:
             if value is None:
-                self._disk.rows.pop(key, None)
+                disk.rows.pop(key, None)
             else:
-                self._disk.rows[key] = value
+                disk.rows[key] = value
+        self._may_die("after write")

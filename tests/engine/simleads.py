@@ -7,16 +7,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from app import topics
 from app.domain.reader import Reader
+from app.engine.clock import WALL_CLOCK_DELAY_MS
 from app.leads.commands import Advance, encode
 from app.leads.program import LeadProgram
 from app.rules import load
 from app.settings import Settings
 from tests.engine.onepiece import OnePiece, Told, leads_in
-from tests.engine.simcheck import rebuilt, rows_of, told_once
+from tests.engine.simcheck import due_rows, rebuilt, rows_of, told_once
 from tests.engine.simulate import same
 from tests.engine.simworld import World
 
@@ -25,6 +27,8 @@ EVENTS = 14
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 HOUR = 3_600_000
 UNTIL = START + 40 * 24 * HOUR
+END = UNTIL + 100 * 24 * HOUR
+TIMED_CRASHES = 8
 SHOP = Path(__file__).parents[1] / "rules" / "shop.yaml"
 SETTINGS = Settings(partitions=PARTITIONS, step_records=5, replay=True)
 
@@ -80,8 +84,13 @@ def _messages(chance: random.Random) -> Iterable[tuple[str, int, int, bytes]]:
         yield before[-1]
 
 
+def _live_program(partition: int) -> LeadProgram:
+    live = msgspec.structs.replace(SETTINGS, replay=False)
+    return LeadProgram(partition, live, topics.topics(live), _readers())
+
+
 async def simulate(seed: int) -> World:
-    """Let 14 events happen to 4 lanes and 6 leads, then fold them up to a time.
+    """Let 14 events happen to 4 lanes and 6 leads, fold them up to a time, then let only time pass.
 
     Raises:
         WrongError: what was told or kept differs from a fold in one piece.
@@ -95,16 +104,46 @@ async def simulate(seed: int) -> World:
         for partition in range(PARTITIONS):
             world.publish(known.commands.name, partition, None, encode(Advance(UNTIL, snapshot=True)))
         await world.run()
-        await world.take_over_again()
         oracle = OnePiece(SETTINGS, _readers())
         oracle.take(published)
         oracle.advance(UNTIL)
         same("told", _told(world), oracle.told)
         same("leads", leads_in(rows_of(world)), oracle.leads)
-        same("leads after compaction", leads_in(rebuilt(world, compacted=True)), oracle.leads)
+        await _let_time_pass(world)
+        oracle.advance(END - WALL_CLOCK_DELAY_MS)
+        await world.take_over_again()
+        same("log", _log(_told(world)), _log(oracle.told))
+        same("due", [at for at, _ in due_rows(world) if at <= END - WALL_CLOCK_DELAY_MS], [])
+        leads = leads_in(rebuilt(world, compacted=True))
+        same("leads after compaction", leads, leads_in(rows_of(world)))
+        same("cores", _cores(leads), _cores(oracle.leads))
     finally:
         await world.end()
     return world
+
+
+async def _let_time_pass(world: World) -> None:
+    """Have live lanes take the partitions over, for which the wall clock goes on from where the replay ended."""
+    await world.end()
+    world.make = _live_program
+    world.most_crashes = world.crashes.total() + TIMED_CRASHES
+    world.now, world.until = UNTIL, END
+    await world.run()
+
+
+def _log(told: Told) -> Counter[tuple[str, bytes | None, bytes]]:
+    """Return the changes of groups and the conversions; numbers, in which profiles have part, left out."""
+    log: Counter[tuple[str, bytes | None, bytes]] = Counter()
+    for (topic, key, value), times in told.items():
+        if topic in ("leads.segments", "leads.conversions"):
+            record = {name: said for name, said in orjson.loads(value or b"").items() if name != "seq"}
+            log[topic, key, orjson.dumps(record)] += times
+    return log
+
+
+def _cores(leads: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
+    """Return what folding made of leads, without what was told of them."""
+    return {name: core for name, (core, _) in leads.items()}
 
 
 def _told(world: World) -> Told:

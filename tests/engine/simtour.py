@@ -1,19 +1,24 @@
 """A program whose events visit several identifiers, and what must have come of them in the end."""
 
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from app.domain.partition import partition_of
+from app.engine.due import TIMED_SUFFIX, timed
 from app.engine.program import Output, Record, Rows, Step
 from app.settings import Settings
 from app.topics import topics
+
+LATER_MS = 3_600_000
+"""Within this a visit is told again."""
 
 Tour = tuple[str, tuple[str, ...]]
 """Name of an event, and the identifiers it visits one after the other."""
 
 
 class TourProgram:
-    """Each visit is written into the row of its identifier, told at once, and told again later without any input.
+    """Each visit is written into the row of its identifier, told at once, and told again in its time without any input.
 
     An event that landed elsewhere than its first identifier lives is forwarded; so is the rest of its way.
     """
@@ -41,7 +46,8 @@ class TourProgram:
                 continue
             row = b"v" + here
             visited[row] = (visited[row] if row in visited else rows.get(row) or b"") + name + b";"
-            step.rows[b"due" + name + here] = name + b"@" + here
+            due = record.timestamp + zlib.crc32(name + here) % LATER_MS
+            step.rows[name + b"@" + here + TIMED_SUFFIX] = timed(due, b"")
             step.outputs.append(Output(self._told, here, name + b"@" + here))
             if rest:
                 name = name.partition(b"#")[0] + b"#%d" % way.count(b",")
@@ -52,10 +58,11 @@ class TourProgram:
         return step
 
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
-        due = rows.scan(b"due", limit=most)
+        due = [] if clock is None else rows.due(clock, most)
         if not due:
             return None
-        return Step({key: None for key, _ in due}, [Output(self._later, value, b"later") for _, value in due])
+        later = [Output(self._later, key.removesuffix(TIMED_SUFFIX), b"%d" % at) for at, key in due]
+        return Step({key: None for _, key in due}, later, due=[at for at, _ in due])
 
     def render(self, ref: bytes, rows: Rows) -> Output:
         return Output(self._state, ref[1:], rows.get(ref), ref=ref)

@@ -12,12 +12,13 @@ import click
 
 from app import topics
 from app.settings import Settings
-from tests.engine.simcheck import WrongError, rebuilt, rows_of, told_once
-from tests.engine.simtour import Tour, TourProgram, found_in, in_order, visits
+from tests.engine.simcheck import WrongError, due_rows, rebuilt, rows_of, told_once
+from tests.engine.simtour import LATER_MS, Tour, TourProgram, found_in, in_order, visits
 from tests.engine.simworld import World
 
 PARTITIONS = 4
 EVENTS = 14
+START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 PEOPLE = ("ada", "bob", "cy", "dot", "eve", "flo")
 
 SETTINGS = Settings(partitions=PARTITIONS, step_records=5)
@@ -47,13 +48,16 @@ def _new_world(seed: int, options: dict[str, Any]) -> tuple[World, list[Tour], d
     chance = random.Random(seed)
     crash = chance.choice((0.0, 0.02, 0.1))
     world = World(seed, lambda partition: TourProgram(partition, SETTINGS), SETTINGS, **{"crash": crash, **options})
+    world.until = START + 2 * LATER_MS
+    world.now = chance.choice((START, world.until))
     tours: list[Tour] = []
     places: dict[bytes, str] = {}
     for number in range(EVENTS):
         name = f"e{number:02}"
         way = tuple(chance.choice(PEOPLE) for _ in range(chance.choice((1, 1, 2, 3))))
         topic, partition = chance.choice(TOPICS.inputs[:4]).name, chance.randrange(PARTITIONS)
-        world.publish(topic, partition, None, f"{name}:{','.join(way)}".encode())
+        at = START + chance.randrange(LATER_MS // 2)
+        world.publish(topic, partition, None, f"{name}:{','.join(way)}".encode(), at)
         tours.append((name, way))
         places[name.encode()] = f"{topic}/{partition}"
     return world, tours, places
@@ -73,6 +77,7 @@ def _check(world: World, tours: list[Tour], places: dict[bytes, str]) -> None:
     if not in_order(rows, places):
         raise WrongError(f"events of one place changed their order: {rows}")
     same("rebuilt from the changelog", rebuilt(world, compacted=False), rows)
+    same("due", due_rows(world), [])
 
 
 def same(what: str, found: object, expected: object) -> None:

@@ -40,8 +40,8 @@ class Worker:
         self.dead = False
         self.positions: dict[str, int] = {}
         """Where the lane's consumer reads on, once the lane is open."""
-        disk = world.disks[partition, machine]
-        self.rows = MemoryRows(disk, self.may_die)
+        self.disk = world.disks[partition, machine]
+        self.rows = MemoryRows(self.disk, self.may_die)
         log = MemoryLog(world, self)
         changelog = world.changelog_type(world.settings, world.changelog, partition, log, self.rows, self._wiped)
         self.lane = world.lane_type(
@@ -51,7 +51,7 @@ class Worker:
             changelog,
             log,
             lambda topic: len(world.logs[topic, partition]),
-            lambda: 0,
+            lambda: world.now,
             lambda: None,
         )
         self.task = asyncio.get_running_loop().create_task(self._live())

@@ -61,6 +61,10 @@ class World:
         self.zombie = zombie
         self.repeats = repeats
         self.most_crashes = 12
+        self.now = 0
+        """The wall clock of all machines, UTC ms."""
+        self.until = 0
+        """When the world ends."""
 
         self.crashes: Counter[str] = Counter()
         self.fenced = 0
@@ -149,10 +153,21 @@ class World:
             self._start(chance.choice(vacant))
         elif self.owners and chance.random() < self.zombie and self.crashes.total() < self.most_crashes:
             self._replace(chance.choice(sorted(self.owners)))
+        elif self.now < self.until and chance.random() < 0.05:
+            self._let_time_pass()
         elif self.pending and chance.random() < 0.8:
             self._go_on(self.pending.pop(chance.randrange(len(self.pending))))
         elif not self._feed():
-            return bool(self.pending or vacant)
+            return bool(self.pending or vacant) or self._let_time_pass()
+        return True
+
+    def _let_time_pass(self) -> bool:
+        """Move the wall clock on and have every lane look at it; False when the world has come to its end."""
+        if self.now >= self.until:
+            return False
+        self.now = min(self.until, self.now + self.chance.randint(1, max(1, (self.until - self.now) // 3)))
+        for worker in [*self.owners.values(), *self.zombies]:
+            worker.lane._work.set()
         return True
 
     def _start(self, partition: int) -> None:

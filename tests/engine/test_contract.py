@@ -8,6 +8,7 @@ from typing import Any
 import aiokafka
 import pytest
 import rocksdict
+from aiokafka import conn
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.app.base import App
 from faust.events import Event
@@ -60,13 +61,14 @@ CALLED: list[tuple[type, str, list[str]]] = [
     (Event, "ack", ["self"]),
     (Service, "crash", ["self", "reason"]),
     (aiokafka.AIOKafkaConsumer, "highwater", ["self", "partition"]),
+    (aiokafka.AIOKafkaConsumer, "last_poll_timestamp", ["self", "partition"]),
     (aiokafka.AIOKafkaProducer, "send_batch", ["self", "batch", "topic", "partition"]),
     (aiokafka.AIOKafkaProducer, "create_batch", ["self"]),
     (BatchBuilder, "append", ["self", "timestamp", "key", "value", "headers"]),
 ]
 
 
-def parameters(owner: type, name: str) -> list[str]:
+def parameters(owner: Any, name: str) -> list[str]:
     return list(inspect.signature(getattr(owner, name)).parameters)
 
 
@@ -101,6 +103,16 @@ def test_the_attributes_that_are_used_are_set_where_they_were(function: Any, nam
 
 def test_the_fetch_wait_is_read_when_the_consumer_starts_not_before() -> None:
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_a_connection_can_be_made_without_a_client() -> None:
+    names = parameters(conn, "create_conn")
+    assert names[:2] == ["host", "port"]
+    assert {
+        "request_timeout_ms", "security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username",
+        "sasl_plain_password",
+    } <= set(names)  # fmt: skip
+    assert {"send", "close"} <= set(dir(conn.AIOKafkaConnection))
 
 
 def test_a_chunk_fits_fausts_message() -> None:

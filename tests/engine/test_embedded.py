@@ -1,4 +1,4 @@
-"""The embedded broker as a process, and topics on it."""
+"""The embedded broker as a process."""
 
 import asyncio
 import os
@@ -7,12 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from app import topics
 from app.embedded import EmbeddedBroker, EmbeddedError, settings_for
-from tests.engine.conftest import NewSettings
 
 ROOT = Path(__file__).parents[2]
 HOLDS_A_BROKER = """
@@ -73,23 +71,3 @@ async def test_a_binary_that_cannot_run_is_said_with_its_last_words(
     with pytest.raises(EmbeddedError, match="ended with status 3: no such processor"):
         await EmbeddedBroker().start()
     assert os.access(broken, os.X_OK)
-
-
-async def test_creating_topics_again_changes_nothing(new_settings: NewSettings) -> None:
-    settings = await new_settings(partitions=3)
-    assert await topics.create(settings) == []
-    assert set((await topics.describe(settings)).values()) == {3}
-    await topics.check(settings)
-
-
-async def test_another_number_of_partitions_is_refused_with_a_way_out(new_settings: NewSettings) -> None:
-    settings = await new_settings(partitions=2)
-    web = topics.topics(settings).web.name
-    with pytest.raises(topics.TopicsError, match=rf"must have 5 partitions, but {web} has 2, .*set `partitions`"):
-        await topics.create(msgspec.structs.replace(settings, partitions=5))
-
-
-async def test_no_broker_is_said_plainly() -> None:
-    settings = settings_for("127.0.0.1:1", request_timeout_ms=2_000, session_timeout_ms=1_000)
-    with pytest.raises(topics.TopicsError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
-        await topics.check(settings)

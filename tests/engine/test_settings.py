@@ -36,6 +36,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("OUTPUTS_RETENTION_MS", "2w", "outputs_retention_ms", 14 * DAY_MS),
         ("REPLAY", "true", "replay", True),
         ("DATA_DIR", "/var/lib/leadstream", "data_dir", Path("/var/lib/leadstream")),
+        ("TLS_CHECK_HOSTNAME", "false", "tls_check_hostname", False),
     ],
 )
 def test_an_option_of_the_environment_is_text_in_its_own_unit(name: str, text: str, field: str, value: object) -> None:
@@ -55,12 +56,47 @@ def test_an_option_of_the_environment_is_text_in_its_own_unit(name: str, text: s
         ({"LEADSTREAM_LOG_LEVEL": "loud"}, "LEADSTREAM_LOG_LEVEL: .*found 'loud'"),
         ({"LEADSTREAM_DATA_DIR": ""}, "LEADSTREAM_DATA_DIR: Expected a path"),
         ({"LEADSTREAM_REPLICATION_FACTOR": "1"}, "min_insync_replicas: 2 is more than the 1 copies"),
+        ({"LEADSTREAM_SECURITY_PROTOCOL": "TLS"}, "LEADSTREAM_SECURITY_PROTOCOL: .*found 'TLS'"),
+        ({"LEADSTREAM_SECURITY_PROTOCOL": "SASL_SSL"}, "sasl_user: security_protocol SASL_SSL needs one"),
+        (
+            {"LEADSTREAM_SECURITY_PROTOCOL": "SASL_SSL", "LEADSTREAM_SASL_USER": "lea"},
+            "sasl_password: security_protocol SASL_SSL needs either it or sasl_password_file, and not both",
+        ),
+        (
+            {
+                "LEADSTREAM_SECURITY_PROTOCOL": "SASL_SSL",
+                "LEADSTREAM_SASL_USER": "lea",
+                "LEADSTREAM_SASL_PASSWORD": "x",
+                "LEADSTREAM_SASL_PASSWORD_FILE": "x",
+            },
+            "sasl_password: .* and not both",
+        ),
+        ({"LEADSTREAM_SASL_PASSWORD": "x"}, "sasl_password: security_protocol PLAINTEXT does not use them"),
+        ({"LEADSTREAM_TLS_CA_FILE": "ca.pem"}, "tls_ca_file: security_protocol PLAINTEXT does not use TLS"),
+        (
+            {"LEADSTREAM_SECURITY_PROTOCOL": "SSL", "LEADSTREAM_TLS_KEY_FILE": "key.pem"},
+            "tls_cert_file, tls_key_file: one without the other",
+        ),
+        ({"LEADSTREAM_TLS_CA_FILE": ""}, "LEADSTREAM_TLS_CA_FILE: Expected a path"),
         ({"LEADSTREAM_SESSION_TIMEOUT_MS": "60s"}, "session_timeout_ms: 60000 must not be above request_timeout_ms"),
     ],
 )
 def test_a_wrong_option_is_refused_with_where_and_what(env: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.load(env)
+
+
+def test_what_brokers_demand_is_read_together() -> None:
+    settings = Settings.load(
+        {
+            "LEADSTREAM_SECURITY_PROTOCOL": "SASL_SSL",
+            "LEADSTREAM_SASL_USER": "lea",
+            "LEADSTREAM_SASL_PASSWORD_FILE": "/run/secrets/kafka",
+            "LEADSTREAM_TLS_CA_FILE": "ca.pem",
+        }
+    )
+    assert (settings.sasl_password_file, settings.tls_ca_file) == (Path("/run/secrets/kafka"), Path("ca.pem"))
+    assert (settings.sasl_mechanism, settings.tls_check_hostname) == ("SCRAM-SHA-512", True)
 
 
 def test_a_file_that_is_absent_or_not_toml_is_refused(tmp_path: Path) -> None:

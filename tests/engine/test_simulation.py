@@ -54,6 +54,7 @@ async def test_leads_are_what_they_would_be_without_lanes() -> None:
         {"changelog_type": simbroken.FearsNobody},
         {"changelog_type": simbroken.BelievesEveryRow},
         {"changelog_type": simbroken.LeavesStaleRows},
+        {"changelog_type": simbroken.RebuildsNoIndex},
     ],
     ids=lambda broken: next(iter(broken.values())).__name__,
 )

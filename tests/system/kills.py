@@ -1,6 +1,6 @@
 """Kill real workers ten times in one run and compare all they told and kept with a fold in one piece.
 
-As a script, several runs of each variant: `python -m tests.system.kills --runs 3 --kills 10`.
+As a script, several runs of each variant: `python -m tests.system.kills --runs 3 --kills 10 --on kafka`.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from app import topics
 from app.embedded import EmbeddedBroker, settings_for
 from app.settings import Settings
 from tests.engine.onepiece import OnePiece, Told, leads_in
+from tests.kafka import Kafka
 from tests.system.killing import Follower, Workers, advance, drained, publish, readers, receive
 from tests.system.shop_slices import shop_slices
 
@@ -97,7 +98,7 @@ async def run(
         await workers.stop()
         await follower.look()
         received = await receive(settings)
-        _compare(variant, received.told, oracle, follower)
+        compare(variant, received.told, oracle, follower)
         _compare_disks(follower, workers)
         return Outcome(
             kills=workers.kills,
@@ -122,6 +123,7 @@ def _settings(broker: str, home: Path, variant: Variant) -> Settings:
         idle_leads=15,
         session_timeout_ms=SESSION_MS,
         rebalance_timeout_ms=10_000,
+        events_retention_ms=topics.FOREVER_MS,
         replay=variant.replay,
     )
 
@@ -132,7 +134,7 @@ async def _kill(chance: random.Random, variant: Variant, workers: Workers) -> No
     await workers.kill(chance, wipe=chance.random() < variant.wipe)
 
 
-def _compare(variant: Variant, told: Told, oracle: OnePiece, follower: Follower) -> None:
+def compare(variant: Variant, told: Told, oracle: OnePiece, follower: Follower) -> None:
     ids = Counter(
         orjson.loads(value or b"{}").get("id") for topic, _, value in told.elements() if topic == "leads.segments"
     )
@@ -184,14 +186,15 @@ def _compare_disks(follower: Follower, workers: Workers) -> None:
 @click.option("--kills", default=10, show_default=True, help="Kills in each run.")
 @click.option("--events", default=5_000, show_default=True, help="Events in each run, about.")
 @click.option("--variant", "names", multiple=True, type=click.Choice(list(VARIANTS)), help="All, unless given.")
-def main(runs: int, kills: int, events: int, names: tuple[str, ...]) -> None:
+@click.option("--on", type=click.Choice(["embedded", "kafka"]), default="embedded", show_default=True, help="Broker.")
+def main(runs: int, kills: int, events: int, names: tuple[str, ...], on: str) -> None:
     """Kill workers again and again."""
 
     async def all_runs() -> None:
         for name in names or VARIANTS:
             for seed in range(1, runs + 1):
                 with tempfile.TemporaryDirectory() as home:
-                    async with EmbeddedBroker() as broker:
+                    async with Kafka() if on == "kafka" else EmbeddedBroker() as broker:
                         out = await run(
                             broker.address, Path(home), VARIANTS[name], seed=seed, kills=kills, events=events
                         )

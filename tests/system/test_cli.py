@@ -30,7 +30,7 @@ def test_help_does_not_wait_for_the_stream_engine() -> None:
     code = f"import sys, app.cli.main; print(sorted({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
     told = run("--help").output
-    for command in ("demo", "replay", "rules", "settings", "topics", "worker"):
+    for command in ("demo", "explain", "replay", "rules", "settings", "topics", "worker"):
         assert f"\n  {command} " in told
 
 

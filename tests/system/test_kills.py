@@ -7,15 +7,24 @@ import pytest
 import pytest_asyncio
 
 from app.embedded import EmbeddedBroker
+from tests.kafka import Kafka
 from tests.system.kills import VARIANTS, run
 
 KILLS = 10
 
 
 @pytest_asyncio.fixture
-async def broker() -> AsyncIterator[str]:
+async def embedded() -> AsyncIterator[str]:
     async with EmbeddedBroker() as running:
         yield running.address
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def broker(request: pytest.FixtureRequest) -> str:
+    if request.param == "embedded":
+        return str(request.getfixturevalue("embedded"))
+    running: Kafka = request.getfixturevalue("kafka")
+    return running.address
 
 
 @pytest.mark.parametrize(

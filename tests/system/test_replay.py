@@ -22,6 +22,7 @@ from app.cli.traffic import history
 from app.embedded import EmbeddedBroker
 from app.rules import load
 from app.settings import Settings
+from tests.kafka import Kafka
 
 DAY = 86_400_000
 END = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -44,9 +45,18 @@ def traffic() -> Files:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def broker() -> AsyncIterator[str]:
+async def embedded() -> AsyncIterator[str]:
     async with EmbeddedBroker() as running:
         yield running.address
+
+
+@pytest.fixture(scope="module", params=["embedded", "kafka"])
+def broker(request: pytest.FixtureRequest) -> str:
+    """What `--broker` names: another embedded broker, or Apache Kafka."""
+    if request.param == "embedded":
+        return str(request.getfixturevalue("embedded"))
+    running: Kafka = request.getfixturevalue("kafka")
+    return running.address
 
 
 async def leadstream(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:

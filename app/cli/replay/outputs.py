@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from app.connection import client_options
 from app.engine.lane import Lane
 from app.engine.protocol import sender_of
 from app.settings import MIB, Settings
@@ -37,12 +38,11 @@ class Outputs:
 
     async def __aenter__(self) -> Self:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=list(self._settings.brokers),
+            **client_options(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=4 * MIB,
-            request_timeout_ms=self._settings.request_timeout_ms,
         )
         await self._consumer.start()
         places = [TopicPartition(name, number) for name in self._names for number in range(self._settings.partitions)]

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import msgspec
 from aiokafka import AIOKafkaProducer
 
+from app.connection import client_options
 from app.leads.commands import Advance, encode
 from app.settings import Settings
 from app.topics import Topic, Topics, topics
@@ -48,10 +49,9 @@ class Publisher:
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=list(self._settings.brokers),
+            **client_options(self._settings),
             acks="all",
             max_batch_size=BATCH_BYTES,
-            request_timeout_ms=self._settings.request_timeout_ms,
         )
         await self._producer.start()
         return self

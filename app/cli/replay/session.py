@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from agents.leads import leads
@@ -20,7 +19,7 @@ from app import topics
 from app.cli.replay.outputs import Outputs, Take
 from app.cli.replay.publish import Message, Publisher
 from app.domain.rulebook import Rules
-from app.embedded import EmbeddedBroker, settings_for
+from app.embedded import EmbeddedBroker, settings_for, without_security
 from app.engine.lanes import Engine
 from app.engine.worker import App, WorkerError, build, running
 from app.settings import Settings
@@ -29,6 +28,17 @@ log = logging.getLogger(__name__)
 
 IDLE_LEADS: Final = 500
 """Leads that a lane folds in one step after `advance`: as many as do not keep the worker from its heartbeats."""
+
+
+_KEPT: Final = dict.fromkeys(
+    ("events_retention_ms", "commands_retention_ms", "outputs_retention_ms"), topics.FOREVER_MS
+)
+"""A broker removes records by their timestamps, which here are of the past; the topics go with the replay."""
+
+
+def _no_clock() -> int:
+    """Return a time before all events: `advance` is the only clock of what happened long ago, or runs fast."""
+    return 0
 
 
 class Session:
@@ -98,7 +108,7 @@ class Place:
         Raises:
             WorkerError: it went down.
         """
-        app = build(msgspec.structs.replace(self.settings, replay=replay), [leads(rules)])
+        app = build(msgspec.structs.replace(self.settings, replay=replay), [leads(rules)], clock=_no_clock)
         async with running(app):
             yield Session(app, self.publisher, self._outputs)
 
@@ -120,11 +130,14 @@ async def place(base: Settings, broker: str | None, take: Take) -> AsyncIterator
     data = await asyncio.to_thread(tempfile.mkdtemp, prefix="leadstream-data-")
     try:
         async with contextlib.AsyncExitStack() as stack:
+            if broker is None:
+                base = without_security(base)
             address = broker or (await stack.enter_async_context(EmbeddedBroker())).address
             settings = settings_for(
-                address, base, app_id=name, topic_prefix=f"{name}.", data_dir=Path(data), idle_leads=IDLE_LEADS
+                address, base, app_id=name, topic_prefix=f"{name}.", data_dir=Path(data), idle_leads=IDLE_LEADS, **_KEPT
             )
             if broker is not None:
+                await topics.describe(settings)  # one that does not take us has nothing to remove either
                 stack.push_async_callback(_remove_topics, settings)
             await topics.create(settings)
             publisher = await stack.enter_async_context(Publisher(settings))
@@ -136,12 +149,9 @@ async def place(base: Settings, broker: str | None, take: Take) -> AsyncIterator
 
 async def _remove_topics(settings: Settings) -> None:
     """Delete the topics that were made for the run; its consumer group, then empty, expires by itself."""
-    client = AIOKafkaAdminClient(bootstrap_servers=list(settings.brokers))
     try:
-        await client.start()
-        there = [name for name in await client.list_topics() if name.startswith(settings.topic_prefix)]
-        await client.delete_topics(there)
-    except (KafkaError, OSError, TimeoutError) as error:
+        async with topics.admin(settings) as client:
+            there = [name for name in await client.list_topics() if name.startswith(settings.topic_prefix)]
+            await client.delete_topics(there)
+    except (topics.TopicsError, KafkaError, OSError, TimeoutError) as error:
         log.warning("topics %s* are left on the broker: %r", settings.topic_prefix, error)
-    finally:
-        await client.close()

@@ -1,0 +1,1 @@
+"""Why a lead is what it is: asked of running workers, or worked out from files of events."""

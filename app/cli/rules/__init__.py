@@ -1,0 +1,1 @@
+"""`leadstream rules publish` and `leadstream rules diff`: rules that change while workers run."""
