@@ -79,6 +79,10 @@ class WorkerProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
 
+    def kill(self) -> None:
+        """End it where it is."""
+        self._process.kill()
+
     def finish(self) -> None:
         """Tell it that it is not needed any longer."""
         assert self._process.stdin is not None

@@ -22,12 +22,12 @@ LOOK_S = 0.01
 
 async def serve(task: Task) -> None:
     """Work until the input is closed; all leads that are due at the start are awaited."""
-    began_ms = now_ms()
+    began_ms, began = now_ms(), time.perf_counter()
     async with running(build(task.settings, [leads([load(Path(task.rules))])])) as engine:
         opened, spent = time.perf_counter(), time.process_time()
         say({"opened": True})
         await _until(lambda: taken(engine) > 0)
-        say({"first_s": time.perf_counter() - opened})
+        say({"first_s": time.perf_counter() - opened, "first_from_start_s": time.perf_counter() - began})
         await _until(lambda: all((lane.rows.next_due() or began_ms + 1) > began_ms for lane in engine.lanes.values()))
         say(
             {

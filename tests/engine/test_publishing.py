@@ -43,11 +43,11 @@ def worker(settings: Settings, *files: Version) -> Any:
 
 async def view(settings: Settings, users: Sequence[str], number: int = 0, brand: str = "default") -> dict[Any, int]:
     web = topics.topics(settings).web.name
-    told = [
-        {"type": "page", "userId": user, "messageId": f"{user}-{number}-{brand}", "context": {"brand": brand}}
+    told = {
+        user: {"type": "page", "userId": user, "messageId": f"{user}-{number}-{brand}", "context": {"brand": brand}}
         for user in users
-    ]
-    return await send(settings, [(web, one["userId"].encode(), json.dumps(one).encode()) for one in told])
+    }
+    return await send(settings, [(web, user.encode(), json.dumps(one).encode()) for user, one in told.items()])
 
 
 async def put(settings: Settings, one: Version, most: int = 99) -> Outcome:

@@ -52,8 +52,10 @@ async def leadstream(*arguments: str, env: dict[str, str]) -> tuple[int, str, st
 
 def environment(settings: Settings) -> dict[str, str]:
     names = ("app_id", "topic_prefix", "partitions", "replication_factor", "min_insync_replicas", "data_dir")
-    names = (*names, "session_timeout_ms", "fetch_wait_ms")
-    told = {f"LEADSTREAM_{name.upper()}": str(getattr(settings, name)) for name in names}
+    told = {
+        f"LEADSTREAM_{name.upper()}": str(getattr(settings, name))
+        for name in (*names, "session_timeout_ms", "fetch_wait_ms")
+    }
     return told | {"LEADSTREAM_BROKERS": ",".join(settings.brokers)}
 
 
