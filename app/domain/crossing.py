@@ -31,7 +31,7 @@ Value = Callable[[int], float]
 def fading_sum(groups: Groups, after: int) -> float:
     """Return Σ points · 2^(−after/half-life)."""
     return math.fsum(
-        points if half_life is None else points * 2.0 ** (-after / half_life) for half_life, points in groups.items()
+        [points if half_life is None else points * 2.0 ** (-after / half_life) for half_life, points in groups.items()]
     )
 
 

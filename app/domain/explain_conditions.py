@@ -5,8 +5,9 @@ from typing import Final
 import msgspec
 
 from app.domain import rulebook as r
-from app.domain.conditions import Moment, holds, next_change
+from app.domain.conditions import Moment, holds
 from app.domain.findings import FINDINGS, NOTHING, Finding, window_flip
+from app.domain.next_change import next_change
 from app.domain.wording import described
 
 _LOOKS: Final = 250

@@ -9,8 +9,6 @@ from app.domain.channels import Classified
 from app.domain.event import Event
 from app.domain.facts import Mail, Product
 
-Field = Callable[[str], Any]
-
 MAX_TRAITS: Final = 100
 MAX_TRAIT_TEXT: Final = 512
 _CONVERSATION_MEDIUM: Final = {"callcompleted": "call", "enquirysent": "form"}

@@ -1,14 +1,15 @@
 """Stages and segments: which groups a lead is in, and when that changes by itself (SEMANTICS §4, §8)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from app.domain.conditions import Moment, holds, next_change
-from app.domain.plan import LADDER, LADDER_BIT
+from app.domain.conditions import Moment, test_of
+from app.domain.next_change import Look, first_of, look_of
+from app.domain.plan import LADDER, LADDER_BIT, Plan
 from app.domain.reader import Reader
-from app.domain.rulebook import Condition, Segment, Stage
+from app.domain.rulebook import Segment, Stage
 from app.domain.state import Core
 
 _LOOKS: Final = 1_000
@@ -28,6 +29,51 @@ class Groups(msgspec.Struct, frozen=True):
     def same(self, other: "Groups") -> bool:
         """Whether both are the same groups, since whenever."""
         return self.stage == other.stage and self.segments.keys() == other.segments.keys()
+
+
+class ReadyStage:
+    """A stage with its conditions as functions; None where it has no such condition, or time cannot change it."""
+
+    def __init__(self, stage: Stage, plan: Plan) -> None:
+        self.name = stage.name
+        self.min_stay = stage.min_stay
+        self.enter = test_of(stage.enter, plan) if stage.enter is not None else None
+        self.exit = test_of(stage.exit, plan) if stage.exit is not None else None
+        self.enter_look = look_of(stage.enter, plan) if stage.enter is not None else None
+        self.exit_look = look_of(stage.exit, plan) if stage.exit is not None else None
+
+
+class ReadySegment:
+    """A segment likewise."""
+
+    def __init__(self, segment: Segment, bit: int, plan: Plan) -> None:
+        self.name = segment.name
+        self.bit = bit
+        self.min_stay = segment.min_stay
+        self.cooldown = segment.cooldown
+        self.enter = test_of(segment.enter, plan)
+        self.exit = test_of(segment.exit, plan) if segment.exit is not None else None
+        self.enter_look = look_of(segment.enter, plan)
+        self.exit_look = look_of(segment.exit, plan) if segment.exit is not None else None
+
+
+class Ready:
+    """A brand's groups with their conditions as functions: what is looked at again and again is walked once."""
+
+    def __init__(self, reader: Reader) -> None:
+        rules, plan = reader.rules, reader.plan
+        self.stages = tuple(ReadyStage(stage, plan) for stage in rules.stages)
+        self.place = {stage.name: index for index, stage in enumerate(rules.stages)}
+        self.segments = tuple(ReadySegment(segment, bit, plan) for bit, segment in plan.segments)
+        self.exclude_look = look_of(rules.exclude, plan) if rules.exclude is not None else None
+
+
+def _ready(moment: Moment) -> Ready:
+    plan = moment.reader.plan
+    if plan.groups is None:
+        plan.groups = Ready(moment.reader)
+    ready: Ready = plan.groups
+    return ready
 
 
 def groups_of(core: Core) -> Groups:
@@ -71,12 +117,12 @@ def evaluate(moment: Moment, current: Groups, mask: int) -> tuple[Groups, int]:
 
     Only those of the mask are, and what looks at a stage that has changed.
     """
-    now, plan = moment.now, moment.reader.plan
+    now, ready = moment.now, _ready(moment)
     moment.stage = current.stage
     excluded = moment.excluded
     stage, since = current.stage, current.stage_since
     if mask & LADDER_BIT:
-        stages = moment.rules.stages
+        stages = ready.stages
         # A condition may look at the current stage, so a change may bring the next one: at most once round the ladder.
         for _ in stages:
             moment.stage = stage
@@ -86,10 +132,10 @@ def evaluate(moment: Moment, current: Groups, mask: int) -> tuple[Groups, int]:
             stage, since = held, now
         moment.stage = stage
         if stage != current.stage:
-            mask |= plan.by_stage
+            mask |= moment.reader.plan.by_stage
     segments, left = current.segments, current.left
-    for bit, segment in plan.segments:
-        if not mask & bit:
+    for segment in ready.segments:
+        if not mask & segment.bit:
             continue
         name = segment.name
         entered = segments.get(name)
@@ -108,11 +154,13 @@ def next_looks(moment: Moment, groups: Groups, mask: int, nexts: dict[str, int])
     moment.stage = groups.stage
     looks = dict(nexts)
     mask &= moment.reader.plan.timed
+    ready = _ready(moment)
+    excludes = None if ready.exclude_look is None else ready.exclude_look(moment, None)
     if mask & LADDER_BIT:
-        _put(looks, LADDER, _ladder_look(moment, groups))
-    for bit, segment in moment.reader.plan.segments:
-        if mask & bit:
-            _put(looks, segment.name, _segment_look(segment, moment, groups))
+        _put(looks, LADDER, _first(_ladder_look(ready, moment, groups), excludes))
+    for segment in ready.segments:
+        if mask & segment.bit:
+            _put(looks, segment.name, _first(_segment_look(segment, moment, groups), excludes))
     return looks
 
 
@@ -145,74 +193,69 @@ def _put(looks: dict[str, int], name: str, at: int | None) -> None:
         looks.pop(name, None)
 
 
-def _highest(stages: tuple[Stage, ...], moment: Moment, since: int) -> str:
+def _first(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
+
+
+def _highest(stages: tuple[ReadyStage, ...], moment: Moment, since: int) -> str:
     for stage in reversed(stages[1:]):
-        current = stage.name == moment.stage
-        if stage.enter is not None and holds(stage.enter, moment):
+        if stage.enter is not None and stage.enter(moment):
             return stage.name
-        if current and (
-            moment.now - since < stage.min_stay or (stage.exit is not None and not holds(stage.exit, moment))
+        if stage.name == moment.stage and (
+            moment.now - since < stage.min_stay or (stage.exit is not None and not stage.exit(moment))
         ):
             return stage.name
     return stages[0].name
 
 
-def _in_segment(segment: Segment, moment: Moment, entered: int | None, left: int | None) -> bool:
+def _in_segment(segment: ReadySegment, moment: Moment, entered: int | None, left: int | None) -> bool:
     if entered is None:
         cooling = left is not None and moment.now - left < segment.cooldown
-        return (
-            not cooling
-            and holds(segment.enter, moment)
-            and not (segment.exit is not None and holds(segment.exit, moment))
-        )
+        return not cooling and segment.enter(moment) and not (segment.exit is not None and segment.exit(moment))
     if moment.now - entered < segment.min_stay:
         return True
-    return holds(segment.enter, moment) if segment.exit is None else not holds(segment.exit, moment)
+    return segment.enter(moment) if segment.exit is None else not segment.exit(moment)
 
 
-def _ladder_look(moment: Moment, groups: Groups) -> int | None:
-    """Return when the stage has to be looked at again."""
+def _ladder_look(ready: Ready, moment: Moment, groups: Groups) -> int | None:
+    """Return when the stage has to be looked at again: a higher one may hold, or the current one no longer.
+
+    Those below do not matter while the current one holds.
+    """
     earliest: int | None = None
-    conditions = []
-    for stage in moment.rules.stages:
-        current = stage.name == groups.stage
-        if current and stage.min_stay and groups.stage_since + stage.min_stay > moment.now:
-            earliest = groups.stage_since + stage.min_stay
-        if stage.enter is not None:
-            conditions.append(stage.enter)
-        if stage.exit is not None and current:
-            conditions.append(stage.exit)
-    return _earliest(moment, conditions, earliest)
+    here = ready.place.get(groups.stage or "", 0)
+    current = ready.stages[here]
+    looks = [stage.enter_look for stage in ready.stages[here:]]
+    if here:
+        looks.append(current.exit_look)
+        if groups.stage_since + current.min_stay > moment.now:
+            earliest = groups.stage_since + current.min_stay
+    found = first_of((look for look in looks if look is not None), moment, earliest)
+    return earliest if found is None else found
 
 
-def _segment_look(segment: Segment, moment: Moment, groups: Groups) -> int | None:
-    """Return when a segment has to be looked at again."""
-    name = segment.name
-    earliest = min((at for at in _segment_waits(segment, groups) if at > moment.now), default=None)
-    if segment.exit is None:
-        return _earliest(moment, (segment.enter,), earliest)
-    conditions = (segment.exit,) if name in groups.segments else (segment.enter, segment.exit)
-    return _earliest(moment, conditions, earliest)
-
-
-def _earliest(moment: Moment, conditions: Iterable[Condition], earliest: int | None) -> int | None:
-    """Return the next time at which one of the conditions may differ, no later than `earliest`."""
-    exclude, by_events = moment.rules.exclude, moment.reader.plan.by_events
-    if exclude is not None and id(exclude) not in by_events:
-        conditions = (exclude, *conditions)
-    for condition in conditions:
-        if id(condition) not in by_events:
-            at = next_change(condition, moment, earliest)
-            if at is not None:
-                earliest = at
-    return earliest
-
-
-def _segment_waits(segment: Segment, groups: Groups) -> Iterator[int]:
-    """Yield when a minimum stay or a cooldown ends."""
-    entered = groups.segments.get(segment.name)
-    if entered is not None and segment.min_stay:
-        yield entered + segment.min_stay
-    left = groups.left.get(segment.name)
-    if left is not None and segment.cooldown:
-        yield left + segment.cooldown
+def _segment_look(segment: ReadySegment, moment: Moment, groups: Groups) -> int | None:
+    """Return when a segment has to be looked at again: all that keeps the lead in it, or out of it, ends first."""
+    obstacles: list[Look | None] = []
+    entered, left = groups.segments.get(segment.name), groups.left.get(segment.name)
+    if entered is not None:
+        latest = entered + segment.min_stay
+        if segment.exit is None:
+            if segment.enter(moment):
+                obstacles.append(segment.enter_look)
+        elif not segment.exit(moment):
+            obstacles.append(segment.exit_look)
+    else:
+        latest = 0 if left is None else left + segment.cooldown
+        if not segment.enter(moment):
+            obstacles.append(segment.enter_look)
+        if segment.exit is not None and segment.exit(moment):
+            obstacles.append(segment.exit_look)
+    for look in obstacles:
+        at = None if look is None else look(moment, None)
+        if at is None:
+            return None
+        latest = max(latest, at)
+    return latest if latest > moment.now else None

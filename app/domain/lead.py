@@ -5,12 +5,12 @@ the copy of the core from before it and folds the facts since again, in silence;
 lead's clock. What comes later than that only adds up.
 """
 
+import hashlib
 from typing import Any, Final, Literal
 
 import msgspec
 
 from app.domain import fold, history, message_ids, outputs, tags
-from app.domain.attribution import conversions as conv
 from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
 from app.domain.crossing import DIGITS
@@ -67,6 +67,8 @@ class Lead:
         """Events found to be a scanner's."""
         self.late = 0
         self._now: Moment | None = None
+        self._fit: float | None = None
+        """Points for the traits, while these stay as they are."""
         self._changed = False
         self._silent = False
         self.drafts: list[Conversion] | None = None
@@ -166,6 +168,8 @@ class Lead:
         """Apply a fact, then the groups and conversions that come of it."""
         core = self.core
         self._now = None
+        if fact.traits:
+            self._fit = None
         fresh, stage = not core.first_seen, core.stage
         effects = fold.apply(core, fact, self.reader, self.rows)
         core.day = fact.at // DAY_MS
@@ -245,6 +249,7 @@ class Lead:
         hot = self.hot
         old = hot.core
         base, redo, scanner = self._rewound(first, late)
+        self._fit = None
         scanner |= tagged
         self._silent = True
         self._ledger.begin()
@@ -288,6 +293,7 @@ class Lead:
     def _add_late(self, fact: Fact) -> None:
         """Apply a fact that came too late to be folded in its place: to the core and to each copy of it."""
         hot = self.hot
+        self._fit = None
         effects = fold.add_up(hot.core, fact, self.reader, in_order=False)
         extras = self.extras()
         span = None if fact.tagged else history.late_visit(hot.core, extras, fact, self.rows)
@@ -328,7 +334,8 @@ class Lead:
         """Return the lead at a moment; the one that was asked for last is kept until the state changes."""
         moment = self._now
         if moment is None or moment.now != at or moment.core is not self.core:
-            moment = self._now = Moment(self.core, self.reader, at, known=self.known)
+            moment = self._now = Moment(self.core, self.reader, at, known=self.known, fit=self._fit)
+            self._fit = moment.board.fit()
         return moment
 
     def _cause(self, fact: Fact) -> dict[str, Any]:
@@ -378,7 +385,7 @@ class Lead:
     def _profile_digest(self) -> str:
         core = self.core
         touch = core.last_touch
-        return conv.digest(
+        told = (
             self._moment(core.at).board.grade(),
             [name for name, order in core.orders.items() if order.counts],
             core.identifiers,
@@ -386,6 +393,7 @@ class Lead:
             core.mail_blocked,
             touch and (touch.key, touch.compared, touch.landing_page),
         )
+        return hashlib.sha256(_ENCODER.encode(told)).hexdigest()[:32]
 
     def _tell_profile(self, at: int) -> None:
         core, told = self.core, self.hot.told

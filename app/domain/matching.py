@@ -11,9 +11,47 @@ from app.domain.rulebook import Test, Where
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
-def matches(where: Where, get: Callable[[str], Any]) -> bool:
-    """Whether every field passes; `get` gives a field's value, None when absent."""
+Get = Callable[[str], Any]
+"""Gives a field's value, None when absent."""
+
+
+def matches(where: Where, get: Get) -> bool:
+    """Whether every field passes."""
     return all(passes(test, get(field)) for field, test in where.fields) if where.fields else True
+
+
+def matcher(*wheres: Where) -> Callable[[Get], bool] | None:
+    """Return `matches` of all of these as one function, made once for many events; None when everything passes."""
+    tests = [(field, passer(test)) for where in wheres for field, test in where.fields]
+    if not tests:
+        return None
+    if len(tests) == 1:
+        ((only, test),) = tests
+        return lambda get: test(get(only))
+
+    def every(get: Get) -> bool:
+        for field, test in tests:  # noqa: SIM110  all() would make a generator for each event
+            if not test(get(field)):
+                return False
+        return True
+
+    return every
+
+
+def passer(test: Test) -> Callable[[Any], bool]:
+    """Return `passes` of a test as a function of the value: the usual tests of text take a short way."""
+    if test == Test(equals=test.equals) and isinstance(test.equals, str):
+        return _text_passer(test, test.equals.__eq__)
+    if test == Test(one_of=test.one_of) and test.one_of and all(isinstance(want, str) for want in test.one_of):
+        return _text_passer(test, frozenset(test.one_of).__contains__)
+    if test == Test(glob=test.glob) and test.glob is not None:
+        match = _glob(test.glob).match
+        return _text_passer(test, lambda text: match(text) is not None)
+    return functools.partial(passes, test)
+
+
+def _text_passer(test: Test, holds: Callable[[str], bool]) -> Callable[[Any], bool]:
+    return lambda value: holds(value.casefold()) if type(value) is str else passes(test, value)
 
 
 def passes(test: Test, value: Any) -> bool:

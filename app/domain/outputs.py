@@ -15,16 +15,12 @@ _TOP: Final = 3
 _KEPT_INTEREST: Final = 0.005
 
 
+@functools.lru_cache(maxsize=32_768)
 def iso(at: int | None) -> str | None:
     """Return a time as ISO 8601 UTC with milliseconds and `Z`."""
     if at is None:
         return None
-    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
-
-
-@functools.lru_cache(maxsize=16_384)
-def _second(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
+    return f"{datetime.fromtimestamp(at // 1000, UTC).isoformat()[:19]}.{at % 1000:03d}Z"
 
 
 def rounded(value: float) -> float:

@@ -61,6 +61,10 @@ class Plan:
         """Groups that time alone can change."""
         self.tests: dict[int, tuple[r.Condition, Callable[[Any], bool]]] = {}
         """Conditions by identity, each as a function of the moment (`conditions.test_of`)."""
+        self.looks: dict[int, tuple[r.Condition, Callable[[Any, int | None], int | None]]] = {}
+        """Those that time can change, by identity, each as when it may (`next_change.look_of`)."""
+        self.groups: Any = None
+        """The stages and segments as functions (`groups.Ready`), once they have been asked for."""
         self.from_nothing: dict[bool, int] = {}
         """Whether a lead is known → the groups that it may be in having done nothing (`groups.from_nothing`)."""
 

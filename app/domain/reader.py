@@ -22,9 +22,10 @@ from app.domain.event import (
     Rejected,
 )
 from app.domain.facts import Fact, Order
-from app.domain.matching import matches
+from app.domain.matching import Get, matcher
 from app.domain.plan import Plan
 from app.domain.rulebook import Goal, PageDurationIs, Pattern, Rules, Signal, conditions_of
+from app.domain.score import Scoring
 from app.domain.signals import measured_units
 
 NOT_YET_APPLIED: Final = frozenset({"alias", "consent_changed", "erase_requested"})
@@ -35,7 +36,8 @@ ARRIVAL_KINDS: Final = SESSION_KINDS | {"custom"}
 PRODUCT_KINDS: Final = frozenset({"product_viewed", "cart_added", "cart_removed", "cart_viewed"})
 
 T = TypeVar("T")
-Index = dict[str, list[tuple[T, Pattern]]]
+Index = dict[str, list[tuple[T, Callable[[Get], bool] | None]]]
+"""By kind or name: what may match, and the test of its `where`; None = everything passes."""
 
 
 def is_dwell(signal: Signal) -> bool:
@@ -60,18 +62,19 @@ def _index(items: Iterable[tuple[T, Pattern]]) -> Index[T]:
             keys = [*sorted(SESSION_KINDS), "visit:custom"]
         else:
             keys = [pattern.kind] if pattern.kind else ["name:" + pattern.name]
+        test = matcher(pattern.where, pattern.also)
         for key in keys:
-            index.setdefault(key, []).append((item, pattern))
+            index.setdefault(key, []).append((item, test))
     return index
 
 
-def _matching(index: Index[T], event: Event, visit: bool, get: fields.Field) -> list[T]:
+def _matching(index: Index[T], event: Event, visit: bool, get: Get) -> list[T]:
     found = index.get(event.kind, [])
     if event.kind == "custom":
         found = found + index.get("name:" + event.name, [])
         if visit:
             found = found + index.get("visit:custom", [])
-    return [item for item, pattern in found if matches(pattern.where, get) and matches(pattern.also, get)]
+    return [item for item, test in found if test is None or test(get)]
 
 
 class Reader:
@@ -91,6 +94,7 @@ class Reader:
         self._goals = _index((goal, goal.pattern) for goal in rules.goals if goal.pattern is not None)
         self.plan = Plan(rules)
         """Which groups an event can move."""
+        self.scoring = Scoring(rules)
         self.page_conditions = tuple(c for c in conditions_of(rules) if isinstance(c, PageDurationIs))
         """What asks for time on pages."""
         self._interests = frozenset(rules.interests.signals) if rules.interests else frozenset()
@@ -174,7 +178,7 @@ class Reader:
             return None
         return None if minor is None else to_major(minor, self.rules.currency)
 
-    def _worth(self, signal: Signal, get: fields.Field) -> tuple[str, float]:
+    def _worth(self, signal: Signal, get: Get) -> tuple[str, float]:
         if signal.points_per is None:
             return signal.name, 1.0
         value = fields.number_of(get(signal.points_per.property)) or 0.0

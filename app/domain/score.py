@@ -1,13 +1,14 @@
 """Scores of a lead at a moment, and when they will cross a threshold (SEMANTICS §3, §4)."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from app.domain.crossing import (
     DIGITS,
     Groups,
     Threshold,
+    Value,
     bounds,
     fading_sum,
     fading_time,
@@ -17,9 +18,9 @@ from app.domain.crossing import (
     over,
     slopes,
 )
-from app.domain.matching import matches
+from app.domain.matching import matcher
 from app.domain.rulebook import Rules, Signal, Test
-from app.domain.signals import UNTOLD, Amount, parts_at, units_at
+from app.domain.signals import UNTOLD, Amount, faded, parts_at
 from app.domain.state import Core, Latest
 
 TOTAL: Final = "score"
@@ -34,64 +35,106 @@ def clamp(value: float, low: float | None, high: float | None) -> float:
     return high if high is not None and value > high else value
 
 
+class Scoring:
+    """A brand's scores, laid out so that a board is worked out in one walk over what the lead did."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.worth = {
+            name: (signal, tuple(score.name for score in rules.scores.values() if name in score.signals))
+            for name, signal in rules.signals.items()
+        }
+        """Signal → itself, and the scores that it adds to."""
+        rows = rules.fit.traits if rules.fit is not None else ()
+        self.fit = tuple((row.points, matcher(row.where)) for row in rows)
+        rungs = [rung for rung, _ in rules.grades_engagement]
+        above = [None, *rungs]
+        self.rungs = [(rung, thresholds(Test(ge=rung, lt=higher))) for rung, higher in zip(rungs, above, strict=False)]
+        """Of the grade's engagement, the highest first: (threshold, the limits between which the grade stays)."""
+        self.below_rungs = thresholds(Test(lt=above[-1]))
+        self.fit_of_nobody = Board(Core(), rules, 0, scoring=self)._points_for_traits()
+        """Of a lead of which no trait is known."""
+
+
 class Board:
     """The scores of one lead, from the moment `now` on."""
 
-    def __init__(self, core: Core, rules: Rules, now: int, *, fit: float | None = None) -> None:
+    def __init__(
+        self, core: Core, rules: Rules, now: int, *, fit: float | None = None, scoring: Scoring | None = None
+    ) -> None:
         self.core = core
         self.rules = rules
         self.now = now
-        self._groups: dict[str, Groups] = {}
+        self._scoring = scoring if scoring is not None else Scoring(rules)
+        self._groups: dict[str, Groups] | None = None
+        self._unrounded: dict[str, float] = {}
         self._values: dict[str, float] = {}
         self._falling: dict[str, Groups | None] = {}
         self._fit = fit
-        self._points: dict[str, float] | None = None
-
-    def points(self) -> dict[str, float]:
-        """Return the faded points of each signal that has occurred."""
-        if self._points is None:
-            signals = self.rules.signals
-            self._points = {
-                name: signals[name].points * units_at(amount, signals[name].half_life, self.now)
-                for name, amount in self.core.signals.items()
-                if name in signals
-            }
-        return self._points
+        self._grade: str | None = None
 
     def groups(self, name: str) -> Groups:
         """Return a named score's points by half-life, unclamped."""
-        groups = self._groups.get(name)
-        if groups is None:
-            groups = {}
-            members, signals = self.rules.scores[name].signals, self.rules.signals
-            amounts = self.core.signals
-            for signal, points in self.points().items():
-                if signal in members:
-                    amount = amounts[signal]
-                    if amount.older is None and amount.half_life != UNTOLD:
-                        groups[amount.half_life] = groups.get(amount.half_life, 0.0) + points
-                    else:
-                        self._add(groups, signals[signal], amount, points)
-            self._groups[name] = groups
-        return groups
+        if self._groups is None:
+            self._groups = self._by_half_life()
+        return self._groups[name]
+
+    def _by_half_life(self) -> dict[str, Groups]:
+        found: dict[str, Groups] = {name: {} for name in self.rules.scores}
+        worth, now = self._scoring.worth, self.now
+        for name, amount in self.core.signals.items():
+            known = worth.get(name)
+            if known is None:
+                continue
+            signal, scores = known
+            if amount.older is not None:
+                for score in scores:
+                    self._add(found[score], signal, amount)
+                continue
+            half_life = signal.half_life if amount.half_life == UNTOLD else amount.half_life
+            points = signal.points * faded(amount.units, amount.ref, half_life, now)
+            for score in scores:
+                groups = found[score]
+                groups[half_life] = groups.get(half_life, 0.0) + points
+        return found
 
     def fit(self) -> float:
         """Return the points for traits, clamped; they do not fade."""
         if self._fit is None:
-            fit = self.rules.fit
-            if fit is None:
-                self._fit = 0.0
-            else:
-                traits = self.core.traits
-                value = math.fsum(row.points for row in fit.traits if matches(row.where, lambda n: trait(traits, n)))
-                self._fit = round(clamp(value, fit.min, fit.max), DIGITS)
+            self._fit = self._points_for_traits() if self.core.traits else self._scoring.fit_of_nobody
         return self._fit
+
+    def _points_for_traits(self) -> float:
+        fit, traits = self.rules.fit, self.core.traits
+        if fit is None:
+            return 0.0
+
+        def get(name: str) -> object:
+            return trait(traits, name)
+
+        value = math.fsum([points for points, test in self._scoring.fit if test is None or test(get)])
+        return round(clamp(value, fit.min, fit.max), DIGITS)
 
     def value(self, name: str) -> float:
         """Return a score now, rounded to 9 decimals: `score`, `fit` or a named one."""
         value = self._values.get(name)
         if value is None:
-            value = self._values[name] = self.value_after(name, 0)
+            value = self._values[name] = round(self._now(name), DIGITS)
+        return value
+
+    def _now(self, name: str) -> float:
+        """Return a score now, within its limits, not rounded."""
+        value = self._unrounded.get(name)
+        if value is None:
+            if name == TOTAL:
+                value = clamp(
+                    math.fsum([weight * self._now(part) for part, weight in self.rules.total.items()]), 0.0, 100.0
+                )
+            elif name in self.rules.scores:
+                score = self.rules.scores[name]
+                value = clamp(math.fsum(self.groups(name).values()), score.min, score.max)
+            else:
+                value = self.fit() if name == FIT else 0.0
+            self._unrounded[name] = value
         return value
 
     def value_after(self, name: str, after: int) -> float:
@@ -123,25 +166,34 @@ class Board:
     def grade(self) -> str | None:
         """Return the grade, `A1` to `D4`; None without declared thresholds."""
         rules = self.rules
-        if not rules.grades_fit or not rules.grades_engagement:
-            return None
-        return _rung(rules.grades_fit, self.fit()) + _rung(rules.grades_engagement, self.value(ENGAGEMENT))
+        if self._grade is None and rules.grades_fit and rules.grades_engagement:
+            self._grade = _rung(rules.grades_fit, self.fit()) + _rung(rules.grades_engagement, self.value(ENGAGEMENT))
+        return self._grade
 
     # --- when? Each answer is UTC ms, after now and within `span` ms of it; None = none. ------------------------------
 
-    def next_score_change(self, name: str, test: Test, span: int | None) -> int | None:
-        """Return when `test` of a score may first differ from now. May be early, never late; so are the two below."""
+    def next_score_change(self, name: str, limits: Sequence[Threshold], span: int | None) -> int | None:
+        """Return when a score may first be on another side of a limit than now.
+
+        May be early, never late; so are the two below.
+        """
         if name == FIT or (name != TOTAL and name not in self.rules.scores):
             return None
         falling = self._falling_groups(name)
-        return self._first(
-            thresholds(test),
-            self.value(name),
-            falling,
+
+        def value_after(after: int) -> float:
+            return self.value_after(name, after)
+
+        if falling is not None:
+            return self._first_fall(
+                falling, limits, self.value(name), lambda after: self.value_after(name, after), span
+            )
+        return self._first_change(
+            limits,
             lambda after: self.value_after(name, after),
             lambda a, b: self._score_bounds(name, a, b),
             lambda a, b: self._one_way(name, a, b),
-            fading_time(self.groups(part) for part in self._parts(name)) if falling is None else 0,
+            fading_time(self.groups(part) for part in self._parts(name)),
             span,
         )
 
@@ -150,51 +202,56 @@ class Board:
         if ENGAGEMENT not in self.rules.scores or not self.rules.grades_fit:
             return None
         value = self.value(ENGAGEMENT)
-        rungs = [threshold for threshold, _ in self.rules.grades_engagement]
         # Only the rung that it is on, and the one above, can be next.
-        reached = [rung for rung in rungs if rung <= value]
-        above = [rung for rung in rungs if rung > value]
-        test = Test(ge=max(reached, default=None), lt=min(above, default=None))
-        return self.next_score_change(ENGAGEMENT, test, span)
+        limits = next((limits for rung, limits in self._scoring.rungs if value >= rung), self._scoring.below_rungs)
+        return self.next_score_change(ENGAGEMENT, limits, span)
 
-    def next_interest_change(self, category: str, test: Test, span: int | None) -> int | None:
-        """Return when `test` of an interest may first differ from now."""
+    def next_interest_change(self, category: str, limits: Sequence[Threshold], span: int | None) -> int | None:
+        """Return when an interest may first be on another side of a limit than now."""
         groups = self._interest_groups(category)
-        falls = only_falls(groups)
-        return self._first(
-            thresholds(test),
-            round(fading_sum(groups, 0), DIGITS),
-            groups if falls else None,
-            lambda after: round(fading_sum(groups, after), DIGITS),
+
+        def value_after(after: int) -> float:
+            return round(fading_sum(groups, after), DIGITS)
+
+        if only_falls(groups):
+            return self._first_fall(groups, limits, value_after(0), value_after, span)
+        return self._first_change(
+            limits,
+            value_after,
             lambda a, b: bounds(groups, a, b),
             lambda a, b: _one_sign(*slopes(groups, a, b)),
-            0 if falls else fading_time([groups]),
+            fading_time([groups]),
             span,
         )
 
-    def _first(
+    def _first_fall(
+        self, falling: Groups, limits: Sequence[Threshold], value: float, value_after: Value, span: int | None
+    ) -> int | None:
+        """Return the first moment at which a value that only falls gets below a limit: nothing differs before."""
+        earliest: int | None = None
+        for limit in limits:
+            if over(limit, value):
+                found = first_fall(falling, limit, value_after, span)
+                if found is not None:
+                    earliest = span = found
+        return None if earliest is None else self.now + earliest
+
+    def _first_change(
         self,
-        limits: Iterable[Threshold],
-        value: float,
-        falling: Groups | None,
-        value_after: Callable[[int], float],
+        limits: Sequence[Threshold],
+        value_after: Value,
         bounds_of: Callable[[int, int], tuple[float, float]],
         one_way: Callable[[int, int], bool],
         fading: int,
         span: int | None,
     ) -> int | None:
-        """Return the first moment at which the value comes to another side of a threshold: nothing differs before."""
+        """Return the first moment at which a value comes to another side of a limit; `fading`: ms until it stays."""
+        shorter = fading if span is None else min(span, fading)
         earliest: int | None = None
         for limit in limits:
-            if falling is not None:
-                if not over(limit, value):
-                    continue
-                found = first_fall(falling, limit, value_after, span)
-            else:
-                shorter = fading if span is None else min(span, fading)
-                found = first_change(limit, value_after, bounds_of, one_way, shorter)
+            found = first_change(limit, value_after, bounds_of, one_way, shorter)
             if found is not None:
-                earliest = span = found
+                earliest = shorter = found
         return None if earliest is None else self.now + earliest
 
     def _one_way(self, name: str, a: int, b: int) -> bool:
@@ -250,17 +307,13 @@ class Board:
         for name, amount in amounts:
             signal = self.rules.signals.get(name)
             if signal is not None:
-                self._add(groups, signal, amount, signal.points * units_at(amount, signal.half_life, self.now))
+                self._add(groups, signal, amount)
         return groups
 
-    def _add(self, groups: Groups, signal: Signal, amount: Amount, points: float) -> None:
+    def _add(self, groups: Groups, signal: Signal, amount: Amount) -> None:
         """Add an amount's points now, by what they fade by: its own half-life, and those that it had before."""
-        if amount.older is None:
-            half_life = signal.half_life if amount.half_life == UNTOLD else amount.half_life
-            groups[half_life] = groups.get(half_life, 0.0) + points
-        else:
-            for half_life, units in parts_at(amount, signal.half_life, self.now):
-                groups[half_life] = groups.get(half_life, 0.0) + signal.points * units
+        for half_life, units in parts_at(amount, signal.half_life, self.now):
+            groups[half_life] = groups.get(half_life, 0.0) + signal.points * units
 
     def _score_bounds(self, name: str, a: int, b: int) -> tuple[float, float]:
         if name == TOTAL:

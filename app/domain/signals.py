@@ -54,12 +54,13 @@ def units_at(amount: Amount, half_life: int | None, now: int) -> float:
 def parts_at(amount: Amount, half_life: int | None, now: int) -> Iterator[tuple[int | None, float]]:
     """Yield (half-life, units left at `now`) of what fades together. `half_life` is that of the rules now."""
     own = half_life if amount.half_life == UNTOLD else amount.half_life
-    yield own, _faded(amount.units, amount.ref, own, now)
+    yield own, faded(amount.units, amount.ref, own, now)
     for other, ref, units in amount.older or ():
-        yield other, _faded(units, ref, other, now)
+        yield other, faded(units, ref, other, now)
 
 
-def _faded(units: float, ref: int, half_life: int | None, now: int) -> float:
+def faded(units: float, ref: int, half_life: int | None, now: int) -> float:
+    """Return `units` of time `ref` (ms) as they are at `now`: units · 2^(−(now − ref)/half_life)."""
     if half_life is None or ref == now:
         return units
     return units * float(2.0 ** ((ref - now) / half_life))
@@ -74,7 +75,7 @@ def add_units(amount: Amount, half_life: int | None, at: int, units: float) -> N
         amount.units += units
         amount.ref = max(amount.ref, at)
     elif at >= amount.ref:
-        amount.units = _faded(amount.units, amount.ref, half_life, at) + units
+        amount.units = faded(amount.units, amount.ref, half_life, at) + units
         amount.ref = at
     else:
         amount.units += units * float(2.0 ** ((at - amount.ref) / half_life))

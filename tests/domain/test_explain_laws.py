@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from app.domain import rulebook as r
-from app.domain.conditions import Moment, holds, next_change
+from app.domain.conditions import Moment, holds
 from app.domain.event import Event
 from app.domain.explain import explain, explain_interest
 from app.domain.explain_conditions import Told, explain_condition
 from app.domain.explain_groups import explain_groups
+from app.domain.next_change import next_change
 from app.domain.outputs import iso
 from app.domain.reader import Reader
 from app.domain.score import Board
