@@ -23,7 +23,7 @@ demo: $(READY)  ## the sample through the whole path, then live traffic (ONCE=1:
 	$(BIN)/leadstream demo $(if $(ONCE),--once)
 
 test: $(READY)  ## every test, on the embedded broker and, with Java 17 and Maven, on Apache Kafka
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 kafka: $(READY)  ## Apache Kafka on this machine until Ctrl-C (BROKERS=3, PORT=9092); its data goes with it
 	$(BIN)/python -m tests.kafka --brokers $(or $(BROKERS),1) --port $(or $(PORT),9092)

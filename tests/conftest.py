@@ -10,19 +10,18 @@ from tests.kafka import Kafka, why_not
 
 REQUIRED = os.environ.get("REQUIRE_KAFKA", "") not in ("", "0")
 """Whether a machine that cannot run Apache Kafka fails the tests that need it instead of skipping them."""
-MISSED = pytest.StashKey[str]()
+CANNOT = "Apache Kafka cannot run here: "
 
 
 @pytest.fixture(scope="session")
-def kafka_or_skip(pytestconfig: pytest.Config) -> None:
+def kafka_or_skip() -> None:
     """Skip the test where Apache Kafka cannot run, or fail it where it must."""
     why = why_not()
     if why is None:
         return
     if REQUIRED:
         pytest.fail(f"Apache Kafka is required, and cannot run here: {why}", pytrace=False)
-    pytestconfig.stash[MISSED] = why
-    pytest.skip(f"Apache Kafka cannot run here: {why}")
+    pytest.skip(CANNOT + why)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -50,7 +49,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    why = config.stash.get(MISSED, None)
+    """Say last of all when Kafka's part did not run, in whichever process that was found out."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if why is not None and reporter is not None:
-        reporter.write_line(f"Apache Kafka's part did not run: {why}. Only the embedded broker was tested.")
+    skipped = reporter.stats.get("skipped", ()) if reporter is not None else ()
+    for reason in (str(report.longrepr[2]) for report in skipped):
+        if CANNOT in reason:
+            why = reason.partition(CANNOT)[2]
+            reporter.write_line(f"Apache Kafka's part did not run: {why}. Only the embedded broker was tested.")
+            return
