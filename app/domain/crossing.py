@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from app.domain.rulebook import Test
+
 DIGITS: Final = 9
 """Values are compared after rounding, so that the order of a sum never decides."""
 _NOTHING: Final = 10.0 ** -(DIGITS + 1)
@@ -59,6 +61,22 @@ def fading_time(sums: Iterable[Groups]) -> int:
             if half_life is not None and abs(points) > _NOTHING:
                 longest = max(longest, half_life * (math.log2(abs(points) / _NOTHING) + 1))
     return math.ceil(longest)
+
+
+def thresholds(test: Test) -> list[Threshold]:
+    """Return the thresholds of a test."""
+    found: list[Threshold] = []
+    if test.ge is not None:
+        found.append((test.ge, True))
+    if test.gt is not None:
+        found.append((test.gt, False))
+    if test.le is not None:
+        found.append((test.le, False))
+    if test.lt is not None:
+        found.append((test.lt, True))
+    if isinstance(test.equals, int | float):
+        found += [(test.equals, True), (test.equals, False)]
+    return found
 
 
 def over(limit: Threshold, value: float) -> bool:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from app.domain import rulebook as r
 from app.domain.conditions import Holds, Moment, orders_within, sequence_start, test_of
+from app.domain.crossing import thresholds
 from app.domain.plan import Plan
-from app.domain.score import thresholds
+from app.domain.score_changes import next_grade_change, next_interest_change, next_score_change
 
 Look = Callable[[Moment, int | None], int | None]
 """Takes a moment, and the last ms of interest (None = all); returns the first moment after it, and not after that ms,
@@ -48,12 +49,12 @@ def _compiled(condition: r.Condition, plan: Plan) -> Look:
 def _leaf(condition: r.Condition) -> Look:
     if isinstance(condition, r.ScoreIs):
         name, score_limits = condition.name, thresholds(condition.test)
-        return lambda moment, until: moment.board.next_score_change(name, score_limits, _span(moment, until))
+        return lambda moment, until: next_score_change(moment.board, name, score_limits, _span(moment, until))
     if isinstance(condition, r.InterestIs):
         category, limits = condition.category, thresholds(condition.test)
-        return lambda moment, until: moment.board.next_interest_change(category, limits, _span(moment, until))
+        return lambda moment, until: next_interest_change(moment.board, category, limits, _span(moment, until))
     if isinstance(condition, r.GradeIs):
-        return lambda moment, until: moment.board.next_grade_change(_span(moment, until))
+        return lambda moment, until: next_grade_change(moment.board, _span(moment, until))
     return functools.partial(_LOOKS[type(condition)], condition)
 
 
