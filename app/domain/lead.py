@@ -5,37 +5,27 @@ the copy of the core from before it and folds the facts since again, in silence;
 lead's clock. What comes later than that only adds up.
 """
 
-import hashlib
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from app.domain import fold, history, message_ids, outputs, tags
+from app.domain import fold, history, message_ids, tags
 from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
-from app.domain.crossing import DIGITS
 from app.domain.event import REFUND_KINDS
 from app.domain.facts import Fact
-from app.domain.groups import due, from_nothing, groups_of, next_group_change, settle
-from app.domain.reader import Reader, units_of
+from app.domain.groups import due, from_nothing, groups_of, settle
+from app.domain.reader import Reader
 from app.domain.rulebook import DAY_MS
 from app.domain.series import Rows
 from app.domain.state import Conversion, Core, Extras, Hot, WaitingRefund
+from app.domain.telling import Out, Teller
 
 WINDOW_MS: Final = 3 * DAY_MS
-PROFILE_REST_MS: Final = 5_000
-"""A score that moved sends a profile at most this often a lead."""
 HOT: Final = "h"
 EXTRAS: Final = "x"
 _HOT_DECODER: Final = msgspec.msgpack.Decoder(Hot)
 _ENCODER: Final = msgspec.msgpack.Encoder()
-
-
-class Out(msgspec.Struct):
-    """One output of a lead."""
-
-    to: Literal["segments", "profiles", "conversions", "rejected"]
-    value: dict[str, Any]
 
 
 class Lead:
@@ -61,7 +51,7 @@ class Lead:
         if hot is None:
             hot = Hot(key=key, brand=brand) if raw is None else _HOT_DECODER.decode(raw)
         self.hot = hot
-        self.outputs: list[Out] = []
+        self._teller = Teller(self.hot, lead_id, reader)
         self.refused: list[WaitingRefund] = []
         self.tagged = 0
         """Events found to be a scanner's."""
@@ -69,7 +59,6 @@ class Lead:
         self._now: Moment | None = None
         self._fit: float | None = None
         """Points for the traits, while these stay as they are."""
-        self._changed = False
         self._silent = False
         self.drafts: list[Conversion] | None = None
 
@@ -82,6 +71,11 @@ class Lead:
     def core(self) -> Core:
         """What folding changes."""
         return self.hot.core
+
+    @property
+    def outputs(self) -> list[Out]:
+        """What is to be sent, in this order."""
+        return self._teller.outputs
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -137,12 +131,16 @@ class Lead:
 
     def finish(self) -> None:
         """Send a profile if something in it calls for one."""
-        if self._wants_profile():
-            self._tell_profile(self.core.at)
+        if self.core.stage is not None and self._teller.wants_profile(self._moment(self.core.at)):
+            self.snapshot(self.core.at)
 
     def snapshot(self, at: int) -> None:
         """Send a profile as of `at`."""
-        self._tell_profile(at)
+        self._teller.profile(self._moment(at))
+
+    def last_profile(self) -> dict[str, Any]:
+        """Return the profile that was sent last, from the state as it was left."""
+        return self._teller.last_profile(self._moment(self.hot.told.profile_at))
 
     def save(self) -> None:
         """Write the hot row back."""
@@ -162,7 +160,7 @@ class Lead:
         self._live_through(fact)
         if before is not None:
             self.hot.told.score_moved += self._score(fact.at) - before
-        self._tell_change(self.core.at, self._cause(fact))
+        self._tell_change(self.core.at, self._teller.cause(fact))
 
     def _live_through(self, fact: Fact) -> None:
         """Apply a fact, then the groups and conversions that come of it."""
@@ -242,7 +240,7 @@ class Lead:
         settle(self.core, self._moment(at), self.reader.plan.every)
         self._ledger.stage(stage, None)
         self.hot.told.score_moved += self._score(at) - before
-        self._tell_change(at, self._cause(late[-1]))
+        self._tell_change(at, self._teller.cause(late[-1]))
 
     def _fold_again(self, late: list[Fact], first: tuple[int, str], tagged: set[str]) -> None:
         """Fold the facts from `first` on again, with the late ones in their places, and amend the conversions."""
@@ -323,7 +321,7 @@ class Lead:
 
     def tell_conversion(self, record: dict[str, Any]) -> None:
         """Send a conversion or a revision of one."""
-        self.outputs.append(Out("conversions", record))
+        self._teller.outputs.append(Out("conversions", record))
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
@@ -338,81 +336,6 @@ class Lead:
             self._fit = moment.board.fit()
         return moment
 
-    def _cause(self, fact: Fact) -> dict[str, Any]:
-        cause: dict[str, Any] = {"kind": "event", "event_id": fact.id}
-        signals = self.reader.rules.signals
-        if fact.signals and not fact.tagged:
-            worth = {
-                name: signals[name].points * units_of(signals[name], told)
-                for name, told in fact.signals
-                if name in signals
-            }
-            if worth:
-                cause["signal"] = min(worth, key=lambda name: (-worth[name], name))
-        return cause
-
     def _tell_change(self, at: int, cause: dict[str, Any]) -> None:
-        if self._silent:
-            return
-        told, core = self.hot.told, self.core
-        segments = sorted(core.segments)
-        if told.stage == core.stage and told.segments == segments:
-            return
-        self.outputs.append(Out("segments", outputs.segment_change(self.hot, self.lead_id, self._moment(at), cause)))
-        told.seq += 1
-        told.stage, told.segments = core.stage, segments
-        self._changed = True
-
-    def _wants_profile(self) -> bool:
-        core, told = self.core, self.hot.told
-        if core.stage is None:
-            return False
-        return (
-            self._changed
-            or (round(abs(told.score_moved), DIGITS) >= 1 and core.at - told.profile_at >= PROFILE_REST_MS)
-            or told.profile != self._profile_digest()
-            or self._cools_otherwise()
-        )
-
-    def _cools_otherwise(self) -> bool:
-        """Whether `cools_at` moved by more than a tenth of its distance."""
-        core, known = self.core, self.hot.told.cools_at
-        leaves = next_group_change(self._moment(core.at), stage_only=True)
-        if known is None or known <= core.at or leaves is None:
-            return (leaves is None) != (known is None or known <= core.at)
-        return abs(leaves[0] - known) * 10 > known - core.at
-
-    def _profile_digest(self) -> str:
-        core = self.core
-        touch = core.last_touch
-        told = (
-            self._moment(core.at).board.grade(),
-            [name for name, order in core.orders.items() if order.counts],
-            core.identifiers,
-            [(name, latest.value) for name, latest in sorted(core.contact.items())],
-            core.mail_blocked,
-            touch and (touch.key, touch.compared, touch.landing_page),
-        )
-        return hashlib.sha256(_ENCODER.encode(told)).hexdigest()[:32]
-
-    def _tell_profile(self, at: int) -> None:
-        core, told = self.core, self.hot.told
-        moment = self._moment(at)
-        changes = leaves = next_group_change(moment)
-        if changes is not None and changes[1].stage == core.stage:
-            leaves = next_group_change(moment, stage_only=True)
-        told.next_change_at = changes[0] if changes else None
-        told.seq += 1
-        told.profile_at = at
-        told.profile = self._profile_digest()
-        told.score_moved = 0.0
-        told.cools_at = leaves[0] if leaves else None
-        self.outputs.append(Out("profiles", self.last_profile()))
-        self._changed = False
-
-    def last_profile(self) -> dict[str, Any]:
-        """Return the profile that was sent last, from the state as it was left."""
-        told = self.hot.told
-        return outputs.profile(
-            self.hot, self.lead_id, self._moment(told.profile_at), told.cools_at, told.next_change_at
-        )
+        if not self._silent:
+            self._teller.change(self._moment(at), cause)

@@ -1,7 +1,7 @@
 """The program of a lane: decode, find the owner, fold each lead's events, say what follows."""
 
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from app.engine.program import Output, Record, Rows, Step
 from app.leads.commands import Advance, ForwardedEvent, Switch, decode, encode
 from app.leads.inforce import Given
 from app.leads.lane_rules import LaneRules
+from app.leads.recent import LeadName, RecentLeads
 from app.leads.rejects import rejected_record
 from app.leads.rows import LeadRows, hot_of, hot_rows, its_rows, lead_prefix, wakes_at
 from app.leads.sweep import Sweep, load_sweep, store_sweep
@@ -31,11 +32,6 @@ log = logging.getLogger(__name__)
 UNREADABLE: Final = "unreadable"
 """What stands for the kind of a record that is no event, in counts."""
 
-HOT_LEADS: Final = 4_096
-"""Leads of a lane whose hot rows stay decoded."""
-
-LeadName = tuple[str, str]
-"""Brand and key."""
 Facts = dict[LeadName, list[Fact]]
 
 
@@ -54,10 +50,7 @@ class LeadProgram:
         self._unfolded: set[LeadName] = set()
         """Leads with facts that wait for `advance`, in replay."""
         self._sweep: Sweep | None = None
-        self._hot: OrderedDict[LeadName, Hot] = OrderedDict()
-        """Decoded hot rows as the last durable step left them, the least recently used first."""
-        self._used: dict[LeadName, Hot] = {}
-        """Those of the step under way: changed in place, and so no longer what is durable."""
+        self._recent = RecentLeads()
 
     def opened(self, rows: Rows) -> None:
         """Go on with the rules that were in force, and with a sweep that a crash interrupted.
@@ -138,7 +131,7 @@ class LeadProgram:
         self._advance(leads, sweep.to, rows, step, snapshot=sweep.snapshot)
         rest = None if cursor is None else msgspec.structs.replace(sweep, after=cursor)
         store_sweep(step.rows, rest)
-        names = self._used.keys()
+        names = self._recent.used
         return self._ended(step, rest, set() if sweep.snapshot and rest is None else self._unfolded - names)
 
     def _advance(self, leads: Iterable[Hot | LeadName], to: int, rows: Rows, step: Step, *, snapshot: bool) -> None:
@@ -165,7 +158,7 @@ class LeadProgram:
 
     def _begun(self, rows: Rows) -> Step:
         self._rules.begin(rows)
-        self._used = {}
+        self._recent.begin()
         return Step(rows={}, outputs=[], counts={})
 
     def _ended(self, step: Step, sweep: Sweep | None = None, unfolded: set[LeadName] | None = None) -> Step:
@@ -176,7 +169,7 @@ class LeadProgram:
             keep_rules()
             if unfolded is not None:
                 self._sweep, self._unfolded = sweep, unfolded
-            self._keep_hot()
+            self._recent.keep()
 
         step.commit = commit
         return step
@@ -281,9 +274,9 @@ class LeadProgram:
     def _lead(self, one: Hot | LeadName, rows: Rows, step: Step) -> Lead:
         """Return a lead by its name, or with its hot row if that has been read."""
         brand, key = name = (one.brand, one.key) if isinstance(one, Hot) else one
-        hot = self._hot.pop(name, one if isinstance(one, Hot) else None)
+        hot = self._recent.take(name) or (one if isinstance(one, Hot) else None)
         lead = self._made(brand, key, rows, step.rows, hot, self._rules.reader(brand))
-        self._used[name] = lead.hot
+        self._recent.use(name, lead.hot)
         return lead
 
     def _made(
@@ -298,13 +291,6 @@ class LeadProgram:
             known=not key.startswith("anon:"),
             hot=hot,
         )
-
-    def _keep_hot(self) -> None:
-        """Keep what the step that is now durable has left."""
-        self._hot.update(self._used)
-        self._used = {}
-        while len(self._hot) > HOT_LEADS:
-            self._hot.popitem(last=False)
 
     def _close(self, lead: Lead, step: Step) -> None:
         lead.save()
