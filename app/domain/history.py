@@ -2,7 +2,7 @@
 
 from bisect import insort
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -14,6 +14,8 @@ from app.domain.state import Copy, Core, Extras, Hot, Touch
 LOG_PREFIX: Final = "l|"
 LOG_LIMIT: Final = 2_000
 COPY_PREFIX: Final = "c|"
+_FACTS: Final = msgspec.msgpack.Decoder(Fact)
+_SPANS: Final = msgspec.msgpack.Decoder(tuple[int, int])
 _SPANS_KEPT: Final = 500
 """Visits of late events that later ones may still join."""
 
@@ -60,7 +62,7 @@ def trim(hot: Hot, rows: Rows, oldest: int) -> None:
     if not hot.copies:
         return
     start = hot.copies[0].key
-    series.drop_blocks(hot.log, rows, LOG_PREFIX, lambda block: _as_fact(block[-1]).key <= start)
+    series.drop_blocks(hot.log, rows, LOG_PREFIX, lambda block: _FACTS.decode(block[-1]).key <= start)
     hot.conversions = [entry for entry in hot.conversions if entry[0] >= start[0]]
 
 
@@ -75,14 +77,14 @@ def rewind(hot: Hot, rows: Rows, first: tuple[int, str], late: list[Fact]) -> tu
             rows.put(known.row, None)
     hot.copies = [known for known in hot.copies if known.key <= base.key]
     hot.core = _load(base, rows)
-    facts = series.read(hot.log, rows, LOG_PREFIX, _as_fact)
+    facts = series.read(hot.log, rows, LOG_PREFIX, _FACTS.decode)
     return base.key, sorted([*(fact for fact in facts if fact.key > base.key), *late], key=lambda fact: fact.key)
 
 
 def rewrite(hot: Hot, rows: Rows, redone: list[Fact], old: Core) -> None:
     """Write the log with the facts that were folded again, and delete blocks that only the old core had."""
     taken = {fact.id for fact in redone}
-    kept = [fact for fact in series.read(hot.log, rows, LOG_PREFIX, _as_fact) if fact.id not in taken]
+    kept = [fact for fact in series.read(hot.log, rows, LOG_PREFIX, _FACTS.decode) if fact.id not in taken]
     hot.log = series.replace(hot.log, [*kept, *redone], rows, LOG_PREFIX)
     for prefix, now, before in (
         (journey.TOUCH_PREFIX, hot.core.touches, old.touches),
@@ -110,10 +112,6 @@ def _load(known: Copy, rows: Rows) -> Core:
     return msgspec.msgpack.decode(raw, type=Core)
 
 
-def _as_fact(raw: Any) -> Fact:
-    return raw if isinstance(raw, Fact) else msgspec.convert(raw, Fact)
-
-
 class LateVisit(msgspec.Struct, frozen=True):
     """What a fact that came too late changes about the visits."""
 
@@ -129,8 +127,8 @@ def late_visit(core: Core, extras: Extras, fact: Fact, rows: Rows) -> LateVisit 
     """Return the visit that a late session event joins within the idle span, or a new one; None for other events."""
     if not fact.visit:
         return None
-    closed: list[list[int]] = series.read(core.closed_sessions, rows, journey.SESSION_PREFIX, list)
-    spans = [*extras.sessions[::-1], *((start, last) for start, last in closed)]
+    closed = series.read(core.closed_sessions, rows, journey.SESSION_PREFIX, _SPANS.decode)
+    spans = [*extras.sessions[::-1], *closed]
     if core.session is not None:
         spans.append((core.session.start, core.session.last))
     for start, last in spans:

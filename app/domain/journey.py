@@ -1,6 +1,6 @@
 """Visits and touches: how a lead comes, what it does on the site, how long it stays (SEMANTICS §5)."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ _RECENT_PAGES: Final = 11
 _VIEWS_KEPT: Final = 100
 _PAGES_KEPT: Final = 100
 _REFERRERS_KEPT: Final = 20
+_TOUCHES: Final = msgspec.msgpack.Decoder(Touch)
 EMAIL_MEDIUM: Final = "email"
 
 
@@ -62,14 +63,9 @@ def replace_last(core: Core, touch: Touch) -> None:
     core.open_click = False
 
 
-def as_touch(raw: Any) -> Touch:
-    """Return a touch from what msgpack gives."""
-    return raw if isinstance(raw, Touch) else msgspec.convert(raw, Touch)
-
-
 def all_touches(core: Core, late: list[Touch], rows: Rows) -> list[Touch]:
     """Return the newest 500 touches of the last 400 days, by time, then id; `late` are those that came too late."""
-    touches = series.read(core.touches, rows, TOUCH_PREFIX, as_touch)
+    touches = series.read(core.touches, rows, TOUCH_PREFIX, _TOUCHES.decode)
     if core.last_touch is not None:
         touches.append(core.last_touch)
     if late:

@@ -1,4 +1,7 @@
-"""A list that grows at its end, written as a short tail in the hot row and full blocks in rows of their own."""
+"""A list that grows at its end, written as a short tail in the hot row and full blocks in rows of their own.
+
+Items stay encoded until somebody reads them: a usual event adds one and looks at none, and copying bytes costs nothing.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, TypeVar
@@ -9,6 +12,8 @@ T = TypeVar("T")
 
 BLOCK: Final = 8
 """Items that stay in the hot row until they fill a block."""
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_BLOCKS: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
 class Rows(Protocol):
@@ -28,7 +33,7 @@ class Series(msgspec.Struct, array_like=True):
     end: int = 0
     spilled: int = 0
     """Items in the blocks."""
-    tail: list[Any] = []
+    tail: list[msgspec.Raw] = []
 
     def __len__(self) -> int:
         return self.spilled + len(self.tail)
@@ -36,26 +41,25 @@ class Series(msgspec.Struct, array_like=True):
 
 def append(series: Series, item: Any, rows: Rows, prefix: str, block: int = BLOCK) -> None:
     """Add an item at the end; a full tail moves into a row."""
-    series.tail.append(item)
+    series.tail.append(msgspec.Raw(_ENCODER.encode(item)))
     if len(series.tail) >= block:
-        rows.put(f"{prefix}{series.end:06d}", msgspec.msgpack.encode(series.tail))
+        rows.put(f"{prefix}{series.end:06d}", _ENCODER.encode(series.tail))
         series.end += 1
         series.spilled += len(series.tail)
         series.tail = []
 
 
-def read_block(series_prefix: str, number: int, rows: Rows) -> list[Any]:
-    """Return the items of one block, as msgpack gives them."""
+def _block(series_prefix: str, number: int, rows: Rows) -> list[msgspec.Raw]:
     raw = rows.get(f"{series_prefix}{number:06d}")
-    return [] if raw is None else msgspec.msgpack.decode(raw)
+    return [] if raw is None else _BLOCKS.decode(raw)
 
 
-def read(series: Series, rows: Rows, prefix: str, kind: Callable[[Any], T]) -> list[T]:
-    """Return every item, oldest first, each made by `kind` from what msgpack gives."""
+def read(series: Series, rows: Rows, prefix: str, decode: Callable[[msgspec.Raw], T]) -> list[T]:
+    """Return every item, oldest first, each as `decode` makes it from msgpack."""
     items: list[T] = []
     for number in range(series.first, series.end):
-        items.extend(kind(raw) for raw in read_block(prefix, number, rows))
-    items.extend(kind(raw) for raw in series.tail)
+        items.extend(map(decode, _block(prefix, number, rows)))
+    items.extend(map(decode, series.tail))
     return items
 
 
@@ -69,10 +73,10 @@ def replace(series: Series, items: Iterable[Any], rows: Rows, prefix: str, block
     return fresh
 
 
-def drop_blocks(series: Series, rows: Rows, prefix: str, unneeded: Callable[[list[Any]], bool]) -> None:
+def drop_blocks(series: Series, rows: Rows, prefix: str, unneeded: Callable[[list[msgspec.Raw]], bool]) -> None:
     """Delete the oldest blocks as long as `unneeded(items)` says so."""
     while series.first < series.end:
-        items = read_block(prefix, series.first, rows)
+        items = _block(prefix, series.first, rows)
         if not unneeded(items):
             return
         rows.put(f"{prefix}{series.first:06d}", None)

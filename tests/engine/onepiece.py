@@ -60,4 +60,4 @@ def leads_in(rows: dict[bytes, bytes]) -> dict[tuple[str, str], Any]:
     leads = [hot_of(row) for _, row in hot_rows(rows.items())]
     for hot in leads:
         hot.core.planned, hot.core.nexts = "", {}
-    return {(hot.brand, hot.key): msgspec.to_builtins((hot.core, hot.told)) for hot in leads}
+    return {(hot.brand, hot.key): msgspec.msgpack.decode(msgspec.msgpack.encode((hot.core, hot.told))) for hot in leads}
