@@ -12,6 +12,7 @@ from app.domain.event import KINDS, normal_name
 from app.domain.kinds import KIND_BY_NAME
 from app.domain.rulebook import Pattern, Signal, Tracker, Where
 from app.rules.comparisons import NO_WHERE
+from app.rules.errors import listed, near_names
 from app.rules.place import Place
 
 ANY: Final = "any"
@@ -70,21 +71,31 @@ class Names:
         return f"event:{pattern.name}", pattern
 
     def _check_slip(self, written: str, name: str, place: Place) -> None:
-        """Refuse what is almost a signal's name: as an event's name it would never occur, and nobody would notice."""
-        if name in self._events or re.search(r"[A-Z ]", written):
+        """Refuse what is almost a signal's name: as an event's name it would never occur, and nobody would notice.
+
+        What is less like one may be an event's name (SEMANTICS §9), and is noted; one that is spelt as people write
+        events' names is one.
+        """
+        if name in self._events:
+            return
+        spelt = written.replace("_", " ").title()
+        if re.search(r"[A-Z ]", written):
+            for signal in self._signals:
+                if normal_name(signal) == name:
+                    place.note(f"`{written}` is the track event of that name, not the signal `{signal}`")
             return
         for signal in self._signals:
             if alike(written, signal):
                 place.wrong(
                     f"a signal, a kind or an event name; did you mean the signal `{signal}`? "
-                    f'(to name a track event so like it, spell it "{written.replace("_", " ").title()}")'
+                    f'(to name a track event so like it, spell it "{spelt}")'
                 )
                 return
-        place.report.note(
-            place.node.line,
-            place.path,
-            f"`{written}` is no signal and no kind, so it stands for the track event of that name; "
-            f'if that is meant, spell it as it is sent, "{written.replace("_", " ").title()}" say',
+        near = near_names(written, [*self._signals, *sorted(KINDS)])
+        meant = f"; did you mean {listed([f'`{one}`' for one in near])}?" if near else ""
+        place.note(
+            f"`{written}` is no signal and no kind, so it counts only if trackers send an event of that name{meant} "
+            f'(if the event is meant, spell it as it is sent, "{spelt}" say)'
         )
 
 
