@@ -1,16 +1,10 @@
 """What a rules file amounts to, in a few lines for its author."""
 
 from pathlib import Path
-from typing import Final
 
-from app.domain.event import KINDS
 from app.domain.rulebook import Goal, Rules
 from app.rules.load import Loaded
-from app.rules.names import alike
 from app.rules.reach import first_is_passed_over, segments_out_of_reach
-
-_SPEC_NAMES: Final = frozenset({"productreviewed"})
-"""Names of the Segment spec that are almost a kind's and are none."""
 
 
 def noted(loaded: Loaded, file: Path) -> list[str]:
@@ -38,13 +32,6 @@ def summary(rules: Rules) -> list[str]:
 def notes(rules: Rules) -> list[str]:
     """Return what is seen only in the rules as a whole, is allowed and yet perhaps not meant."""
     found = []
-    named = {signal.pattern.name: f"signals.{name}" for name, signal in reversed(rules.signals.items())}
-    named |= {goal.pattern.name: f"goals.{goal.name}" for goal in rules.goals if goal.pattern}
-    named |= {tracker.pattern.name: "in a condition" for tracker in rules.trackers.values()}
-    for name, where in sorted(named.items()):
-        near = [kind for kind in sorted(KINDS) if name and alike(name, kind.replace("_", ""))]
-        if near and name not in _SPEC_NAMES:
-            found.append(f"{where}: {name} is the name of a track event; the kind {near[0]} is another")
     if rules.stages[0].enter is not None:
         found.append(f"stages: the first, {rules.stages[0].name}, always holds, whatever its `enter` asks")
     elif first_is_passed_over(rules):

@@ -20,11 +20,16 @@ VISIT: Final = "visit"
 _SLIP: Final = 0.87
 """Names at least so alike (0 to 1) are taken for a slip of the pen."""
 
+_SPEC_NAMES: Final = frozenset({"productreviewed"})
+"""Names of the Segment spec that are almost a kind's and are none."""
+
 
 def event_pattern(place: Place, where: Where = NO_WHERE) -> Pattern:
     """Read `event`: a kind, or a track event's own name in any spelling; a name of a kind stands for the kind."""
     written = place.text("a kind of event or the name of a track event")
-    return _pattern(written, where, place)
+    pattern = _pattern(written, where, place)
+    _note_near_kind(written, pattern.name, place)
+    return pattern
 
 
 class Names:
@@ -83,6 +88,8 @@ class Names:
             for signal in self._signals:
                 if normal_name(signal) == name:
                     place.note(f"`{written}` is the track event of that name, not the signal `{signal}`")
+                    return
+            _note_near_kind(written, name, place)
             return
         for signal in self._signals:
             if alike(written, signal):
@@ -118,6 +125,12 @@ def _pattern(written: str, where: Where, place: Place) -> Pattern:
         place.wrong("a name with letters or digits")
     kind = KIND_BY_NAME.get(name)
     return Pattern(kind=kind, where=where) if kind else Pattern(name=name, where=where)
+
+
+def _note_near_kind(written: str, name: str, place: Place) -> None:
+    near = [kind for kind in sorted(KINDS) if name and alike(name, kind.replace("_", ""))]
+    if near and name not in _SPEC_NAMES:
+        place.note(f"`{written}` is the name of a track event; the kind `{near[0]}` is another")
 
 
 def _digest(where: Where) -> str:

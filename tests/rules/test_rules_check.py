@@ -47,6 +47,10 @@ MISTAKES = {
         changed("did: view", "did: veiw"),
         *('11:23: segments.fans.enter.did: found text "veiw"', "did you mean the signal `view`?"),
     ),
+    "a misspelt condition of a stage": (
+        changed("enter: {score", "entre: {score"),
+        *("9:5: stages[1].entre: found unknown field `entre`", "did you mean `enter`?"),
+    ),
     "a score over a signal that is not there": (
         changed("signals: all", "signals: [view, cart]"),
         *('5:32: scores.engagement.signals[1]: found text "cart"', "expected a declared signal"),
