@@ -181,7 +181,7 @@ rules.add_command(diff)
 def check(files: tuple[Path, ...]) -> None:
     """Say what each file amounts to, or every mistake in it (exit status 1)."""
     from app.rules import RulesError, load_with_notes
-    from app.rules.describe import summary
+    from app.rules.describe import noted, summary
 
     wrong = False
     for file in files:
@@ -192,8 +192,10 @@ def check(files: tuple[Path, ...]) -> None:
             for problem in error.problems:
                 click.echo(str(problem), err=True)
         else:
-            told = summary(loaded.rules, loaded.notes)
-            click.echo("\n".join([f"{file}: right", *(f"  {line}" for line in told)]))
+            notes = noted(loaded, file)
+            also = ", but look at the notes below" if notes else ""
+            click.echo(f"{file}: right{also}")
+            click.echo("\n".join([*(f"  {line}" for line in summary(loaded.rules)), *notes]))
     if wrong:
         raise SystemExit(1)
 

@@ -24,6 +24,9 @@ _PIECE: Final = 500
 """Rows that are looked at before the event loop is let go."""
 _HASHED: Final = re.compile(r"(email|phone):[0-9a-f]{16}")
 _KINDS: Final = ("user", "email", "phone", "anon")
+_NAMED: Final = rf"(?:{'|'.join(_KINDS)}):"
+_OUTPUT_KEY: Final = re.compile(rf"(?!{_NAMED})([^/]+)/({_NAMED}.+)", re.DOTALL)
+"""Brand and lead_id, as they stand together in the keys of outputs and in `rules diff`."""
 
 Lanes = Callable[[], Mapping[int, tuple[LeadProgram, Rows]]]
 """Returns the open lanes of this worker as they are now, by partition."""
@@ -77,6 +80,9 @@ class Explainer:
         one that has the identifier among its own, or is called so in the outputs.
         """
         name, brand = query.get("lead", "").strip(), query.get("brand", "").strip()
+        together = _OUTPUT_KEY.fullmatch(name)
+        if together is not None and brand in ("", together[1]):
+            brand, name = together.groups()
         names = candidates(name)
         if not names and not _HASHED.fullmatch(name):
             expected = "a user id, address, phone number, anonymous id or lead_id"

@@ -1,19 +1,19 @@
 """What a rules file amounts to, in a few lines for its author."""
 
-from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
 
-from app.domain.event import KINDS
 from app.domain.rulebook import Goal, Rules
-from app.rules.names import alike
+from app.rules.load import Loaded
 from app.rules.reach import first_is_passed_over, segments_out_of_reach
 
-_SPEC_NAMES: Final = frozenset({"productreviewed"})
-"""Names of the Segment spec that are almost a kind's and are none."""
+
+def noted(loaded: Loaded, file: Path) -> list[str]:
+    """Return lines about what is allowed and yet perhaps not meant, for the author of the file."""
+    return [f"note: {note}" for note in [*loaded.notes, *(f"{file}: {note}" for note in notes(loaded.rules))]]
 
 
-def summary(rules: Rules, noted: Sequence[str] = ()) -> list[str]:
-    """Return lines that sum the rules up, for `leadstream rules check`; `noted` while the file was read."""
+def summary(rules: Rules) -> list[str]:
+    """Return lines that sum the rules up, for `leadstream rules check`."""
     deep = max((tracker.depth for tracker in rules.trackers.values()), default=0)
     named = [*rules.scores, *(["fit"] if rules.fit else []), *(["interests"] if rules.interests else [])]
     total = " + ".join(f"{weight:g} · {name}" for name, weight in rules.total.items())
@@ -26,20 +26,12 @@ def summary(rules: Rules, noted: Sequence[str] = ()) -> list[str]:
         f"{_count(len(rules.goals), 'goal')}: {', '.join(_goal(goal, rules) for goal in rules.goals) or 'none'}",
         f"{_count(len(rules.trackers), 'pattern')} followed for conditions, at most {deep} times each",
         *(f"{_count(len(days), 'rate')} for {currency}" for currency, days in rules.rates.items()),
-        *(f"note: {note}" for note in [*noted, *notes(rules)]),
     ]
 
 
 def notes(rules: Rules) -> list[str]:
-    """Return what is allowed and yet perhaps not meant."""
+    """Return what is seen only in the rules as a whole, is allowed and yet perhaps not meant."""
     found = []
-    named = {signal.pattern.name: f"signals.{name}" for name, signal in reversed(rules.signals.items())}
-    named |= {goal.pattern.name: f"goals.{goal.name}" for goal in rules.goals if goal.pattern}
-    named |= {tracker.pattern.name: tracker.id for tracker in rules.trackers.values()}
-    for name, where in sorted(named.items()):
-        near = [kind for kind in sorted(KINDS) if name and alike(name, kind.replace("_", ""))]
-        if near and name not in _SPEC_NAMES:
-            found.append(f"{where}: {name} is the name of a track event; the kind {near[0]} is another")
     if rules.stages[0].enter is not None:
         found.append(f"stages: the first, {rules.stages[0].name}, always holds, whatever its `enter` asks")
     elif first_is_passed_over(rules):

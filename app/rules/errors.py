@@ -30,6 +30,21 @@ class Problem(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}:{self.column}: {field}found {self.found}, expected {self.expected}"
 
 
+class Note(msgspec.Struct, frozen=True):
+    """What is allowed and yet perhaps not meant."""
+
+    file: str
+    line: int
+    """From 1."""
+    column: int
+    """From 1."""
+    field: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.field}: {self.what}"
+
+
 class RulesError(Exception):
     """The rules cannot be used; `problems` are all that were found, in order of file and line."""
 
@@ -44,8 +59,7 @@ class Report:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        self.notes: list[str] = []
-        """What is allowed and yet perhaps not meant."""
+        self.notes: list[Note] = []
 
     @property
     def count(self) -> int:
@@ -60,9 +74,9 @@ class Report:
         if self.count >= MOST_PROBLEMS:
             self.raise_if_any()
 
-    def note(self, line: int, field: str, what: str) -> None:
+    def note(self, line: int, column: int, field: str, what: str) -> None:
         """Note once what is no mistake and yet perhaps not meant."""
-        note = f"line {line}, {field}: {what}"
+        note = Note(self.file, line, column, field, what)
         if note not in self.notes:
             self.notes.append(note)
 
@@ -77,6 +91,11 @@ def nearest(word: str, known: list[str]) -> str | None:
     usual = _OTHER_LANGUAGES.get(word)
     near = [usual] if usual in known else get_close_matches(word[:80], known, n=1, cutoff=0.6)
     return near[0] if near else None
+
+
+def near_names(word: str, known: list[str], most: int = 3) -> list[str]:
+    """Return the known names that are at all like the word, the nearest first."""
+    return get_close_matches(word[:80], known, n=most, cutoff=0.6)
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

@@ -25,11 +25,13 @@ def read_stages(place: Place, conditions: Conditions) -> tuple[Stage, ...]:
     """Read the ladder: names are unique, and each stage but the first has a condition."""
     stages: list[Stage] = []
     for index, item in enumerate(place.items("a list of stages")):
+        before = item.report.count
         fields = item.fields(("name", "enter", "exit", "min_stay"), ("name",), "a stage")
+        complete = item.report.count == before  # else what is missing may be there, misspelt
         name = fields["name"].text("a name") if "name" in fields else ""
         if name and name.casefold() in {stage.name.casefold() for stage in stages}:
             fields["name"].wrong("each stage once", f"a second stage `{name}`")
-        if index and item.is_mapping and "enter" not in fields:
+        if index and complete and "enter" not in fields:
             item.wrong("`enter`: without a condition only the first stage can be reached", "no `enter`")
         stages.append(
             Stage(

@@ -21,7 +21,7 @@ from app.rules.brand import (
     read_timezone,
 )
 from app.rules.conditions import Conditions
-from app.rules.errors import Problem, Report, RulesError
+from app.rules.errors import Note, Problem, Report, RulesError
 from app.rules.goals import default_attribution, read_attribution, read_goals
 from app.rules.groups import check_reach, read_segments, read_stages, stage_names
 from app.rules.names import Names
@@ -44,8 +44,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """A rules file that can be used."""
 
     rules: Rules
-    notes: tuple[str, ...]
-    """What in it is allowed and yet perhaps not meant, each with its line and field."""
+    notes: tuple[Note, ...]
+    """Names in it that are perhaps not meant."""
 
 
 def load(path: Path) -> Rules:
@@ -63,7 +63,7 @@ def load_with_notes(path: Path) -> Loaded:
     except (OSError, UnicodeError) as error:
         line = _line_of(path, error.start) if isinstance(error, UnicodeDecodeError) else 1
         raise RulesError([Problem(str(path), line, 1, "", _told(error), "a readable file in UTF-8")]) from None
-    return _loaded(text, str(path), lambda name: _read(path.parent / name, MAX_RATES_BYTES))
+    return loads_with_notes(text, str(path), lambda name: _read(path.parent / name, MAX_RATES_BYTES))
 
 
 def loads(text: str, *, file: str = "rules.yaml", beside: Beside | None = None) -> Rules:
@@ -71,10 +71,11 @@ def loads(text: str, *, file: str = "rules.yaml", beside: Beside | None = None) 
 
     Raises RulesError with every problem found.
     """
-    return _loaded(text, file, beside).rules
+    return loads_with_notes(text, file, beside).rules
 
 
-def _loaded(text: str, file: str, beside: Beside | None) -> Loaded:
+def loads_with_notes(text: str, file: str, beside: Beside | None = None) -> Loaded:
+    """Do as `loads` does, and tell also what is perhaps not meant."""
     report = Report(file)
     root = Place(tree.parse(text.removeprefix("\ufeff"), report), "", report)
     if root.is_scalar and root.value is None:

@@ -12,6 +12,7 @@ from app.domain.event import KINDS, normal_name
 from app.domain.kinds import KIND_BY_NAME
 from app.domain.rulebook import Pattern, Signal, Tracker, Where
 from app.rules.comparisons import NO_WHERE
+from app.rules.errors import listed, near_names
 from app.rules.place import Place
 
 ANY: Final = "any"
@@ -19,11 +20,16 @@ VISIT: Final = "visit"
 _SLIP: Final = 0.87
 """Names at least so alike (0 to 1) are taken for a slip of the pen."""
 
+_SPEC_NAMES: Final = frozenset({"productreviewed"})
+"""Names of the Segment spec that are almost a kind's and are none."""
+
 
 def event_pattern(place: Place, where: Where = NO_WHERE) -> Pattern:
     """Read `event`: a kind, or a track event's own name in any spelling; a name of a kind stands for the kind."""
     written = place.text("a kind of event or the name of a track event")
-    return _pattern(written, where, place)
+    pattern = _pattern(written, where, place)
+    _note_near_kind(written, pattern.name, place)
+    return pattern
 
 
 class Names:
@@ -70,21 +76,33 @@ class Names:
         return f"event:{pattern.name}", pattern
 
     def _check_slip(self, written: str, name: str, place: Place) -> None:
-        """Refuse what is almost a signal's name: as an event's name it would never occur, and nobody would notice."""
-        if name in self._events or re.search(r"[A-Z ]", written):
+        """Refuse what is almost a signal's name: as an event's name it would never occur, and nobody would notice.
+
+        What is less like one may be an event's name (SEMANTICS §9), and is noted; one that is spelt as people write
+        events' names is one.
+        """
+        if name in self._events:
+            return
+        spelt = written.replace("_", " ").title()
+        if re.search(r"[A-Z ]", written):
+            for signal in self._signals:
+                if normal_name(signal) == name:
+                    place.note(f"`{written}` is the track event of that name, not the signal `{signal}`")
+                    return
+            _note_near_kind(written, name, place)
             return
         for signal in self._signals:
             if alike(written, signal):
                 place.wrong(
                     f"a signal, a kind or an event name; did you mean the signal `{signal}`? "
-                    f'(to name a track event so like it, spell it "{written.replace("_", " ").title()}")'
+                    f'(to name a track event so like it, spell it "{spelt}")'
                 )
                 return
-        place.report.note(
-            place.node.line,
-            place.path,
-            f"`{written}` is no signal and no kind, so it stands for the track event of that name; "
-            f'if that is meant, spell it as it is sent, "{written.replace("_", " ").title()}" say',
+        near = near_names(written, [*self._signals, *sorted(KINDS)])
+        meant = f"; did you mean {listed([f'`{one}`' for one in near])}?" if near else ""
+        place.note(
+            f"`{written}` is no signal and no kind, so it counts only if trackers send an event of that name{meant} "
+            f'(if the event is meant, spell it as it is sent, "{spelt}" say)'
         )
 
 
@@ -107,6 +125,12 @@ def _pattern(written: str, where: Where, place: Place) -> Pattern:
         place.wrong("a name with letters or digits")
     kind = KIND_BY_NAME.get(name)
     return Pattern(kind=kind, where=where) if kind else Pattern(name=name, where=where)
+
+
+def _note_near_kind(written: str, name: str, place: Place) -> None:
+    near = [kind for kind in sorted(KINDS) if name and alike(name, kind.replace("_", ""))]
+    if near and name not in _SPEC_NAMES:
+        place.note(f"`{written}` is the name of a track event; the kind `{near[0]}` is another")
 
 
 def _digest(where: Where) -> str:

@@ -34,6 +34,10 @@ class Place:
         """Note that this value is not what it should be."""
         self.report.add(self.node.line, self.node.column, self.path, found or _found(self.node), expected)
 
+    def note(self, what: str) -> None:
+        """Note that this value is allowed and yet perhaps not meant."""
+        self.report.note(self.node.line, self.node.column, self.path, what)
+
     # --- one value ---------------------------------------------------------------------------------------------------
 
     @property

@@ -9,7 +9,7 @@ import msgspec
 
 from app.domain.rulebook import Rules
 from app.rules.errors import Problem, RulesError
-from app.rules.load import load, loads
+from app.rules.load import Loaded, load, loads, loads_with_notes
 
 MOST_BYTES: Final = 4_000_000
 """Of rules and rates together, in UTF-8: a version is one record, and one row of each lane."""
@@ -53,7 +53,14 @@ def _compiled(text: str, rates: str | None, file: str) -> Rules:
     return loads(text, file=file, beside=beside)
 
 
-def read_version(path: Path) -> Version:
+class Checked(msgspec.Struct, frozen=True):
+    """A file that can be published."""
+
+    version: Version
+    loaded: Loaded
+
+
+def read_version(path: Path) -> Checked:
     """Read a rules file and the rates beside it.
 
     Raises:
@@ -67,11 +74,11 @@ def read_version(path: Path) -> Version:
         rates.append((path.parent / name).read_bytes().decode())
         return rates[-1]
 
-    rules = loads(text, file=str(path), beside=beside)
-    found = Version(rules.brand, rules.version, text, rates[0] if rates else None)
+    loaded = loads_with_notes(text, str(path), beside)
+    found = Version(loaded.rules.brand, loaded.rules.version, text, rates[0] if rates else None)
     size = len(found.text.encode()) + len((found.rates or "").encode())
     if size > MOST_BYTES:
         raise RulesError(
             [Problem(str(path), 1, 1, "", f"{size:,} bytes with its rates", f"at most {MOST_BYTES:,}, to be published")]
         )
-    return found
+    return Checked(found, loaded)

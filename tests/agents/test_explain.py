@@ -140,6 +140,18 @@ async def test_one_name_in_two_brands_asks_which_and_each_has_its_own_rules() ->
     assert (await told(lanes, ADA, brand="default"))["stage"] == "new"
 
 
+async def test_a_lead_is_found_by_the_key_of_its_outputs_which_has_the_brand_in_it() -> None:
+    lanes = Lanes(0, 1, 2, 3, readers=BOTH)
+    lanes.tell("user:ada", 0)
+    lanes.tell("user:ada", 1, context={"brand": "north"})
+    lanes.tell("user:west/user:bob", 2)
+    for key, brand in (("default/user:ada", "default"), ("north/user:ada", "north")):
+        assert (await told(lanes, key))["brand"] == brand
+        assert (await told(lanes, key, brand=brand))["brand"] == brand
+    assert (await explainer(lanes).page({"lead": "north/user:ada", "brand": "default"}))[0] == 404
+    assert (await told(lanes, "user:west/user:bob"))["lead_id"] == "user:west/user:bob"
+
+
 async def test_of_several_leads_of_one_name_the_strongest_is_told_and_the_others_named() -> None:
     lanes = Lanes(0, 1, 2, 3)
     lanes.tell("user:ada", 0)

@@ -59,6 +59,7 @@ async def measure(options: Options, say: Say) -> dict[str, Any]:
                 say(f"it took the first due leads after {figures['first_s']:.2f} s")
                 if options.first_only:
                     events.cancel()
+                    await asyncio.gather(events, return_exceptions=True)
                     process.kill()
                     return {"leads": options.leads, **figures}
                 figures |= await process.answer()

@@ -25,7 +25,8 @@ def main(brokers: int, port: int, install: bool) -> None:
         began = time.monotonic()
         async with Kafka(brokers, port=port) as kafka:
             click.echo(f"ready after {time.monotonic() - began:.1f} s; Ctrl-C ends it")
-            click.echo(f"LEADSTREAM_BROKERS={kafka.address}")
+            given = {"BROKERS": kafka.address, "REPLICATION_FACTOR": brokers, "MIN_INSYNC_REPLICAS": min(2, brokers)}
+            click.echo("export " + " ".join(f"LEADSTREAM_{name}={value}" for name, value in given.items()))
             await told.wait()
 
     try:

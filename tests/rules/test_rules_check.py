@@ -47,6 +47,10 @@ MISTAKES = {
         changed("did: view", "did: veiw"),
         *('11:23: segments.fans.enter.did: found text "veiw"', "did you mean the signal `view`?"),
     ),
+    "a misspelt condition of a stage": (
+        changed("enter: {score", "entre: {score"),
+        *("9:5: stages[1].entre: found unknown field `entre`", "did you mean `enter`?"),
+    ),
     "a score over a signal that is not there": (
         changed("signals: all", "signals: [view, cart]"),
         *('5:32: scores.engagement.signals[1]: found text "cart"', "expected a declared signal"),
@@ -184,8 +188,56 @@ def test_a_name_that_is_nobodys_is_noted_with_its_line_and_field(tmp_path: Path)
         file.write_bytes(changed("did: view", f"did: {name}"))
         told = CliRunner().invoke(cli, ["rules", "check", str(file)])
         assert told.exit_code == 0
-        note = f"note: line 11, segments.fans.enter.did: `{name}` is no signal and no kind"
-        assert (note in told.stdout) is noted, name
+        note = f"note: {file}:11:23: segments.fans.enter.did: `{name}` is no signal and no kind"
+        lines = told.stdout.splitlines()
+        assert lines[0] == f"{file}: right" + (", but look at the notes below" if noted else ""), name
+        assert lines[-1].startswith(note) is noted, name
     # Elsewhere in the file it is an event's name: so it is one here.
     file.write_bytes(changed("did: view", "did: deal_won") + b"goals: {won: {event: deal_won}}\n")
     assert "note" not in CliRunner().invoke(cli, ["rules", "check", str(file)]).stdout
+
+
+def test_a_note_names_what_is_like_the_name_and_how_an_event_is_spelt(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_bytes(changed("view: {", "price_view: {").replace(b"did: view", b"did: pricing_views"))
+    told = CliRunner().invoke(cli, ["rules", "check", str(file)])
+    assert told.exit_code == 0
+    assert "did you mean `price_view`? " in told.stdout
+    assert 'spell it as it is sent, "Pricing Views" say' in told.stdout
+
+
+def test_an_event_that_is_called_as_a_signal_of_other_events_is_noted(tmp_path: Path) -> None:
+    """A signal is looked up by its own name as it stands; written as people write events' names it is an event's."""
+    file = tmp_path / "rules.yaml"
+    trial = changed("view: {event: page_viewed", "trial_booked: {event: %b").replace(b"did: view", b"did: Trial Booked")
+    file.write_bytes(trial % b"Trial Lesson Booked")
+    told = CliRunner().invoke(cli, ["rules", "check", str(file)])
+    note = "`Trial Booked` is the track event of that name, not the signal `trial_booked`"
+    assert f"note: {file}:11:23: segments.fans.enter.did: {note}" in told.stdout.splitlines()
+    file.write_bytes(trial % b"Trial Booked")
+    assert note not in CliRunner().invoke(cli, ["rules", "check", str(file)]).stdout
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_file_with_a_mistake_is_not_published_nor_run(what: str, tmp_path: Path) -> None:
+    """It is refused before anything is connected to: no broker is there."""
+    text, found, _ = MISTAKES[what]
+    file = tmp_path / "rules.yaml"
+    file.write_bytes(text)
+    nobody = {"LEADSTREAM_BROKERS": "127.0.0.1:1", "LEADSTREAM_DATA_DIR": str(tmp_path / "data")}
+    for command in (["rules", "publish", str(file)], ["worker", "--rules", str(file)]):
+        told = CliRunner().invoke(cli, command, env=nobody)
+        assert (told.exit_code, told.stdout) == (1, "")
+        first, line = told.stderr.splitlines()
+        assert first == "Error: the rules cannot be used:"
+        assert found in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_file_that_is_published_is_noted_too(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_bytes(changed("did: view", "did: brochure_sent"))
+    told = CliRunner().invoke(cli, ["rules", "publish", str(file)], env={"LEADSTREAM_BROKERS": "127.0.0.1:1"})
+    note, refusal = told.stderr.splitlines()
+    assert note.startswith(f"note: {file}:11:23: segments.fans.enter.did: `brochure_sent` is no signal and no kind")
+    assert refusal.startswith("Error: no Kafka broker answers")

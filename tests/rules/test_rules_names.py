@@ -8,7 +8,8 @@ from app.domain.attribution import currency
 from app.domain.kinds import KIND_BY_NAME
 from app.domain.rulebook import Attribution, Did, LastIs, Pattern, Rules
 from app.rules import RulesError, load, loads
-from app.rules.describe import notes, summary
+from app.rules.describe import noted, notes, summary
+from app.rules.load import loads_with_notes
 
 HEAD = """\
 version: 1
@@ -211,8 +212,10 @@ def test_the_summary_counts_what_there_is() -> None:
 
 def test_the_summary_notes_what_was_perhaps_not_meant() -> None:
     text = HEAD + "  slip: {event: page_vieved, points: 1}\n" + TAIL.replace("signals: all", "signals: [view, slip]")
-    assert notes(loads(text.replace("{name: new}", "{name: new, enter: {known: true}}"))) == [
-        "signals.slip: pagevieved is the name of a track event; the kind page_viewed is another",
-        "stages: the first, new, always holds, whatever its `enter` asks",
-        "signals in no score, interest or condition: conversation, visit",
+    loaded = loads_with_notes(text.replace("{name: new}", "{name: new, enter: {known: true}}"), "r.yaml")
+    assert noted(loaded, Path("r.yaml")) == [
+        "note: r.yaml:6:17: signals.slip.event: `page_vieved` is the name of a track event; "
+        "the kind `page_viewed` is another",
+        "note: r.yaml: stages: the first, new, always holds, whatever its `enter` asks",
+        "note: r.yaml: signals in no score, interest or condition: conversation, visit",
     ]

@@ -34,14 +34,17 @@ def publish(file: Path, brands: tuple[str, ...], config: Path | None) -> None:
     from app.cli.failing import run, told
     from app.cli.progress import bar
     from app.leads.publishing import publish as publish_one
+    from app.rules.describe import noted
     from app.rules.version import read_version
 
     with told():
-        version = read_version(file)
+        checked = read_version(file)
     if any("/" in name or not name.strip() or len(name) > 100 for name in brands):
         raise click.BadParameter("a brand is a name of at most 100 characters without a slash", param_hint="--brand")
-    for brand in dict.fromkeys(brands) or (version.brand,):
-        one = msgspec.structs.replace(version, brand=brand)
+    for note in noted(checked.loaded, file):
+        click.echo(note, err=True)
+    for brand in dict.fromkeys(brands) or (checked.version.brand,):
+        one = msgspec.structs.replace(checked.version, brand=brand)
         with bar(f"publishing {brand}") as progress:
             done = run(publish_one(settings, one, progress))
         if done.repeated:
