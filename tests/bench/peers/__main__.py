@@ -82,8 +82,8 @@ async def _round(
 
 
 @click.command()
-@click.option("--events", type=click.IntRange(10_000), default=600_000, show_default=True)
-@click.option("--leads", type=click.IntRange(100), default=240_000, show_default=True, help="About so many.")
+@click.option("--events", type=click.IntRange(10_000), default=1_200_000, show_default=True)
+@click.option("--leads", type=click.IntRange(100), default=480_000, show_default=True, help="About so many.")
 @click.option(
     "--workers", type=click.IntRange(1, 2), default=2, show_default=True, help="2 = also two of Leadstream's."
 )

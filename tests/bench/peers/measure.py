@@ -26,8 +26,6 @@ from tests.bench.peers.telling import Task
 from tests.bench.traffic import Message
 
 Say = Callable[[str], None]
-WARM: float = 0.3
-"""The part of the events that does not count: JIT, caches, groups that form."""
 LEAST: float = 0.2
 """The least part that must be left for figures to mean something."""
 COMMIT_MS = 2_000
@@ -41,7 +39,7 @@ class Throughput(msgspec.Struct):
     """One run of one contender."""
 
     events: int
-    """Processed between two commits: the first with at least `WARM` of all events, and the last."""
+    """Processed between two commits: the first after the warm-up, and the last."""
     all_events: int
     seconds: float
     cpu_seconds: float
@@ -84,6 +82,8 @@ class Latency(msgspec.Struct):
     samples: int
     p50_ms: float
     p99_ms: float
+    cpu_ms: float
+    """Processor time of the worker, an event."""
 
 
 class Bench:
@@ -153,7 +153,7 @@ class Bench:
             ]
             if contender.workers > 1:
                 await self._put_before(workers, task, count)
-            begin = await _committed(settings_of(task), workers, int(count * WARM))
+            begin = await _committed(settings_of(task), workers, int(count * contender.warm))
             end = await _committed(settings_of(task), workers, count)
         told = _once(await whole(settings_of(task), task.output))
         rows = [contender.row(row) for row in await whole(settings_of(task), contender.changelog(task))]
@@ -208,15 +208,19 @@ class Bench:
         async with started(contender.name, command, task) as worker:
             await worker.until(lambda told: told.open)
             watching = asyncio.create_task(_watch(consumer, sent, taken))
+            before = worker.told
             try:
                 began = time.perf_counter()
                 for number, probe in enumerate(islice(probes(), int(rate * (WARM_S + seconds)))):
                     await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
                     assert probe.key is not None
-                    if number >= rate * WARM_S:
+                    if number == int(rate * WARM_S):
+                        before = worker.told
+                    if number >= int(rate * WARM_S):
                         sent[probe.key] = time.perf_counter()
                     await producer.send(task.source, key=probe.key, value=probe.value, partition=place_of(probe.key))
                 real = number / (time.perf_counter() - began)
+                cpu_s = worker.told.cpu - before.cpu
                 await asyncio.sleep(SETTLE_S)
             finally:
                 watching.cancel()
@@ -225,7 +229,8 @@ class Bench:
                 await consumer.stop()
         assert not sent, f"{contender.name}: {len(sent)} of {len(sent) + len(taken)} records did not come"
         taken.sort()
-        return Latency(real, len(taken), taken[len(taken) // 2], taken[int(len(taken) * 0.99)])
+        count = len(taken)
+        return Latency(real, count, taken[count // 2], taken[int(count * 0.99)], 1000 * cpu_s / count)
 
 
 def _once(records: Sequence[Any]) -> list[Any]:

@@ -81,6 +81,7 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], float | None]] = {
     "events/s": lambda one: one.get("events_per_second"),
     "p50 ms": lambda one: one.get("latency", {}).get("p50_ms"),
     "p99 ms": lambda one: one.get("latency", {}).get("p99_ms"),
+    "CPU ms/event then": lambda one: one.get("latency", {}).get("cpu_ms"),
     "restored leads/s": lambda one: one.get("restore_leads_per_second"),
     "serving after ms": lambda one: 1000 * one["serving_seconds"] if "serving_seconds" in one else None,
     "disk B/lead": lambda one: one.get("disk_bytes_per_lead"),
@@ -91,4 +92,4 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], float | None]] = {
 
 
 def _told(figure: float | None) -> str:
-    return "–" if figure is None else f"{figure:,.0f}"
+    return "–" if figure is None else f"{figure:,.{1 if 0 < figure < 10 else 0}f}"

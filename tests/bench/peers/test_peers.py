@@ -87,7 +87,7 @@ def test_kafka_streams_is_of_the_broker_s_version() -> None:
 
 @pytest.mark.parametrize("name", LEADS)
 async def test_a_contender_does_the_job_and_restores_it(name: str, kafka: Kafka, tmp_path: Path) -> None:
-    bench = Bench(kafka.address, tmp_path, events(2_000, 800), lambda _: None)
+    bench = Bench(kafka.address, tmp_path, events(4_000, 1_600), lambda _: None)
     (contender,) = contenders(1, [name])
     run, task = await bench.throughput(contender)
     assert run.leads > 300
