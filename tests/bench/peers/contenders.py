@@ -95,7 +95,7 @@ def _varied(contender: Contender, name: str, **changes: Any) -> Contender:
 def contenders(workers: int, only: Collection[str]) -> list[Contender]:
     """Return those that are named, all without `only`; Leadstream also with two workers if wanted.
 
-    Two variants of Kafka Streams are there only when they are named.
+    Kafka Streams without the 100 ms for which its producer waits is there only when it is named.
     """
     one = Contender("Leadstream", _engine, lambda task: f"{task.name}-leads-changelog", _plain)
     faust = Contender("stock Faust", _faust, lambda task: f"{task.name}-leads-changelog", _plain, share=1 / 80)
@@ -115,9 +115,7 @@ def contenders(workers: int, only: Collection[str]) -> list[Contender]:
         warm=0.65,  # a JVM compiles for the first half a minute: as many events count as of Leadstream, later ones
     )
     several = [_varied(one, f"{one.name}, 2 workers", workers=2)] if workers > 1 else []
-    variants = [
-        _varied(streams, f"{streams.name}, cache", changes={"cached": True}),
-        _varied(streams, f"{streams.name}, linger 5 ms", changes={"options": {"producer.linger.ms": "5"}}),
-    ]
-    chosen = [one, *several, faust, quix, streams]
-    return [one for one in [*chosen, *variants] if one.name in only] if only else chosen
+    cached = _varied(streams, f"{streams.name}, cache", changes={"cached": True})
+    linger = _varied(streams, f"{streams.name}, linger 5 ms", changes={"options": {"producer.linger.ms": "5"}})
+    chosen = [one, *several, faust, quix, streams, cached]
+    return [one for one in [*chosen, linger] if one.name in only] if only else chosen

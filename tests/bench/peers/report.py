@@ -11,7 +11,7 @@ from tests.bench.peers.measure import COMMIT_MS, Latency, Restore, Throughput
 
 MIB = 1_048_576
 OURS = "Leadstream"
-THEIRS = ("stock Faust", "Quix Streams", "Kafka Streams")
+THEIRS = ("stock Faust", "Quix Streams", "Kafka Streams", "Kafka Streams, cache")
 """Whom Leadstream with one worker is compared with."""
 
 
