@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.embedded import dying_with_us
 from tests.bench.peers.install import ROOT
 from tests.bench.peers.telling import Task
 
@@ -117,8 +118,9 @@ def _most_memory(pid: int) -> int:
 
 @contextlib.asynccontextmanager
 async def started(name: str, command: list[str], task: Task) -> AsyncIterator[Worker]:
-    """Run a worker; it is gone afterwards."""
+    """Run a worker; it is gone afterwards, also when the bench is killed."""
     process = await asyncio.create_subprocess_exec(
+        *dying_with_us(),
         *command,
         msgspec.json.encode(task).decode(),
         cwd=ROOT,
