@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test kafka check bench soak lock clean
+.PHONY: help setup demo test kafka check bench peers soak lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -37,6 +37,9 @@ check: $(READY)  ## lint, formatting, types, imports
 bench: $(READY)  ## events per second through one worker, and where the time goes
 	$(BIN)/python -m tests.bench $(ARGS)
 
+peers: $(READY)  ## the engine, stock Faust, Quix Streams and Kafka Streams at one job (needs Java 17 and Maven)
+	$(BIN)/python -m tests.bench.peers $(ARGS)
+
 soak: $(READY)  ## ten minutes of steady load (RATE=events a second): memory, lag, files, tasks
 	$(BIN)/python -m tests.bench.soak --rate $(or $(RATE),1500) $(ARGS)
 
@@ -45,5 +48,5 @@ lock:  ## resolve the dependencies anew (needs uv)
 	    --python-version 3.11 --universal --output-file requirements.lock
 
 clean:  ## everything that make made
-	rm -rf .venv build out .data .kafka *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build out .data .kafka .peers *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
