@@ -66,6 +66,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rebalance_timeout_ms: Annotated[int, _ms("How long a rebalance waits for a worker to rejoin.", 1_000)] = 60_000
     request_timeout_ms: Annotated[int, _ms("A broker that does not answer within this is a fault.", 1_000)] = 40_000
 
+    processing_guarantee: Annotated[
+        Literal["at_least_once", "exactly_once"],
+        Meta(description="`exactly_once`: each step of a lane is one Kafka transaction, its outputs with it."),
+    ] = "at_least_once"
+
     fetch_wait_ms: Annotated[
         int, _ms("How long a broker may hold a fetch that finds nothing (20ms on the embedded broker).")
     ] = 500
@@ -133,6 +138,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     replay: Annotated[bool, Meta(description="Lanes fold only when told `advance`; set by `leadstream replay`.")] = (
         False
     )
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether steps are Kafka transactions."""
+        return self.processing_guarantee == "exactly_once"
+
+    @property
+    def transaction_timeout_ms(self) -> int:
+        """When a broker ends a transaction that nobody ends: after a worker would have died of the delay."""
+        return self.request_timeout_ms * 3 // 2
 
     @property
     def largest_batch_bytes(self) -> int:

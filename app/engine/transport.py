@@ -52,11 +52,16 @@ class ChunkMessage(ConsumerMessage):  # type: ignore[misc]
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer thread with the settings' fetch wait; Faust's own is fixed at 1.5 s."""
+    """Faust's consumer thread with the settings' fetch wait (Faust's own is fixed at 1.5 s), reading what is committed.
+
+    Lanes of other workers may send commands in transactions whatever the setting here is: what was aborted has the
+    numbers of what was sent in its stead.
+    """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.intake.settings.fetch_wait_ms
+        consumer._isolation_level = "read_committed"
         return consumer
 
 
@@ -189,7 +194,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         following = int(max(acked)) + 1
         acked.clear()
         self._acked_index[tp].clear()
-        return following
+        return None if self._intake.settings.exactly_once else following  # else each step commits its own
 
     async def perform_seek(self) -> None:
         """Seek to what the group has committed, then where lanes know better."""
