@@ -64,6 +64,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, _ms("A worker that is silent this long loses its partitions (6s on the embedded broker).", 1_000)
     ] = 30_000
     rebalance_timeout_ms: Annotated[int, _ms("How long a rebalance waits for a worker to rejoin.", 1_000)] = 60_000
+    instance_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._-]*$",
+            max_length=100,
+            description="Name of this worker alone: a restart within the session time-out moves no partition.",
+        ),
+    ] = ""
     request_timeout_ms: Annotated[int, _ms("A broker that does not answer within this is a fault.", 1_000)] = 40_000
 
     processing_guarantee: Annotated[

@@ -1,4 +1,4 @@
-"""One lane's appends as Kafka transactions: a step's batch, its outbox and its offsets are there together or not at all."""
+"""One lane's appends as Kafka transactions: a step's batch, its outbox and its offsets, all of it or nothing."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ END_S: Final = 5.0
 
 
 def lane_log(log: Log, settings: Settings, lane: str) -> AbstractAsyncContextManager[Log]:
-    """Return what a lane appends with, to be entered before it takes over: the worker's log, or its own transactions."""
+    """Return what a lane appends with, to be entered before it takes over: the worker's log, or transactions."""
     return Transactions(settings, lane) if settings.exactly_once else contextlib.nullcontext(log)
 
 

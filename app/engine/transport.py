@@ -12,6 +12,7 @@ from faust.types import TP, ConsumerMessage
 
 from app.connection import password, tls_context
 from app.engine.ends import Freshness
+from app.engine.membership import InstanceError, watch
 from app.settings import Settings
 
 NOWHERE: Final = TP("", -1)
@@ -41,6 +42,10 @@ class Intake(Protocol):
         """Finish the steps under way and close all lanes: partitions are being revoked."""
         ...
 
+    async def fail(self, error: BaseException) -> None:
+        """End the worker."""
+        ...
+
 
 class ChunkMessage(ConsumerMessage):  # type: ignore[misc]
     """A message that stands for all records fetched together from a partition; its offset is the last one's."""
@@ -63,6 +68,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = self.app.intake.settings.fetch_wait_ms
         consumer._isolation_level = "read_committed"
         return consumer
+
+    async def on_start(self) -> None:
+        """Start the consumer; its worker ends when the group has another by its name."""
+        await super().on_start()
+        settings: Settings = self.app.intake.settings
+        if settings.instance_id:
+            watch(self._consumer._coordinator, settings.instance_id, settings.session_timeout_ms, self._gone)
+
+    def _gone(self, error: InstanceError) -> None:
+        asyncio.run_coroutine_threadsafe(self.app.intake.fail(error), self.parent_loop)
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]

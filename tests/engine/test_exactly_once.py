@@ -1,4 +1,4 @@
-"""Steps as Kafka transactions: whoever reads what is committed sees each output once, and nothing of a step that died."""
+"""Steps as Kafka transactions: who reads what is committed sees each output once, and nothing of a step that died."""
 
 import random
 import shutil
