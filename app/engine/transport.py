@@ -211,6 +211,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._acked_index[tp].clear()
         return None if self._intake.settings.exactly_once else following  # else each step commits its own
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, unless the worker is going down: the consumer's thread then ends by itself and may never answer."""
+        return False if self.app._crashed.is_set() else bool(await super()._commit(offsets))
+
     async def perform_seek(self) -> None:
         """Seek to what the group has committed, then where lanes know better."""
         await super().perform_seek()
