@@ -274,13 +274,12 @@ async def serve(settings: Settings, agents: Sequence[Agents] | Prepare) -> None:
         TopicsError: the broker or its topics are not what is needed.
         WorkerError: it went down by itself.
     """
-    with owned(settings.data_dir):
-        await _serve(settings, agents)
-
-
-async def _serve(settings: Settings, agents: Sequence[Agents] | Prepare) -> None:
     await startup.check(settings)
-    app = build(settings, await agents() if callable(agents) else agents)
+    with owned(settings.data_dir):
+        await _serve(build(settings, await agents() if callable(agents) else agents))
+
+
+async def _serve(app: App) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
