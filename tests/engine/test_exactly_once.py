@@ -1,20 +1,26 @@
 """Steps as Kafka transactions: who reads what is committed sees each output once, and nothing of a step that died."""
 
+import asyncio
 import random
 import shutil
+import time
 from collections import Counter
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from app import topics
 from app.engine.protocol import META_KEY, FencedError, decode_meta
+from app.engine.web import serving
+from app.engine.worker import build, running
 from app.settings import Settings
 from tests.engine.broker_io import publish, read_all, read_once
 from tests.engine.conftest import NewSettings
 from tests.engine.harness import Crash, CrashError, Station, live
+from tests.engine.scrape import free_port, scrape
 from tests.engine.test_crashes import messages, tens
-from tests.engine.toy import toy_of
+from tests.engine.test_worker import committed
+from tests.engine.toy import toy, toy_of
 
 POINTS = (
     *("before append", "after append", "before send", "after send", "before commit", "after commit"),
@@ -189,3 +195,44 @@ async def test_a_meta_row_keeps_no_outbox_that_was_committed_with_it(kafka_setti
     assert metas
     assert metas[-1].sent == {f"{topics.topics(settings).segments.name}/0": 1}
     assert all(meta.outbox == [] for meta in metas)
+
+
+async def test_a_worker_sends_each_output_once_over_its_restarts(kafka_settings: NewSettings) -> None:
+    settings = await kafka_settings(partitions=2, processing_guarantee="exactly_once", web_port=free_port())
+    known = topics.topics(settings)
+    made, expected = messages(settings, 2_000, seed=31)
+    ends = {}
+    for start in (0, 1_000):
+        ends |= await publish(settings, made[start : start + 1_000])
+        async with running(build(settings, [toy])) as engine, serving(engine) as port:
+            await engine.drained(ends)
+            assert (await scrape(port))["leadstream_outbox_resent_total", ()] == 0
+            deadline = time.monotonic() + 20
+            while any(lag for (name, _), lag in (await scrape(port)).items() if name == "leadstream_lag"):
+                assert time.monotonic() < deadline, "a marker at the end of leads.commands counts as a record"
+                await asyncio.sleep(0.05)
+        hints = await committed(settings)
+        assert {at: hints[at] for at in ends} == ends
+    async with Station(settings, toy_of(settings), fetch=2_000) as station:
+        await station.open()
+        assert station.counts() == expected
+    records = Counter((record.key, record.value) for record in await read_all(settings, known.segments.name))
+    assert records == tens(expected)
+
+
+async def test_events_of_a_trackers_transaction_that_was_aborted_do_not_count(kafka_settings: NewSettings) -> None:
+    settings = await kafka_settings(partitions=1)
+    web = topics.topics(settings).web.name
+    producer = AIOKafkaProducer(bootstrap_servers=list(settings.brokers), transactional_id=settings.app_id + "-tracker")
+    async with producer, running(build(settings, [toy])) as engine:
+        for key, kept in ((b"a", True), (b"b", False), (b"a", True), (b"b", False)):
+            await producer.begin_transaction()
+            await producer.send_and_wait(web, b"x", key=key, partition=0)
+            await (producer.commit_transaction() if kept else producer.abort_transaction())
+        await engine.drained({(web, 0): 5})
+        deadline = time.monotonic() + 20
+        while engine.highwater(web, 0) != 5:
+            assert time.monotonic() < deadline, "what was aborted counts as a record that is to come"
+            await asyncio.sleep(0.02)
+        (lane,) = engine.lanes.values()
+        assert (lane.rows.get(b"ka"), lane.rows.get(b"kb")) == (b"2", None)
