@@ -19,6 +19,7 @@ from tests.engine.conftest import NewSettings
 from tests.engine.harness import Crash, CrashError, Station, live
 from tests.engine.scrape import free_port, scrape
 from tests.engine.test_crashes import messages, tens
+from tests.engine.test_takeover import compacted, local
 from tests.engine.test_worker import committed
 from tests.engine.toy import toy, toy_of
 
@@ -107,6 +108,34 @@ async def test_a_zombie_is_fenced_and_nothing_it_sends_is_there(kafka_settings: 
         assert await read_all(settings, known.segments.name) == []
         await new.run(ends)
         assert new.counts() == {b"a": 10}
+    assert [record.value for record in await read_all(settings, known.segments.name)] == [b"10"]
+
+
+async def test_a_former_owner_without_transactions_is_fenced_by_the_epoch_and_written_over(
+    kafka_settings: NewSettings,
+) -> None:
+    before = await kafka_settings(partitions=1)
+    settings = await kafka_settings(
+        partitions=1, app_id=before.app_id, topic_prefix=before.topic_prefix, processing_guarantee="exactly_once"
+    )
+    known = topics.topics(settings)
+    ends = await publish(before, [(known.web.name, b"a", b"x")] * 9)
+    async with Station(before, toy_of(before)) as old, Station(settings, toy_of(settings)) as new:
+        await old.open()
+        await old.run(ends)
+        await new.open()
+        ends = await publish(settings, [(known.web.name, b"a", b"x"), (known.web.name, b"b", b"x")])
+        with pytest.raises(FencedError, match="epoch 2 owns it, not 1"):
+            await old.run(ends)
+        assert await read_all(settings, known.segments.name) == []
+        assert (await compacted(settings))[b"ka"] == b"10", "it had appended its step all the same"
+        await new.run(ends)
+        assert new.counts() == {b"a": 10, b"b": 1}
+        assert await compacted(settings) == local(new)
+    shutil.rmtree(before.data_dir)
+    async with Station(before, toy_of(before)) as rebuilt:
+        await rebuilt.open()
+        assert rebuilt.counts() == {b"a": 10, b"b": 1}
     assert [record.value for record in await read_all(settings, known.segments.name)] == [b"10"]
 
 
