@@ -16,6 +16,9 @@ from app.settings import Settings
 
 END_S: Final = 5.0
 """How long a lane that ends tries to abort, then to close its connection; whoever takes over aborts all the same."""
+RETRY_MS: Final = 20
+"""A broker that is still busy with the last transaction, or looks this one up for the first time, says so, and is asked
+again after this time; aiokafka's own 100 ms were most of what such a step took."""
 
 
 def lane_log(log: Log, settings: Settings, lane: str) -> AbstractAsyncContextManager[Log]:
@@ -40,6 +43,7 @@ class Transactions(Log):
             **self._options(),
             transactional_id=self._lane,
             transaction_timeout_ms=self._settings.transaction_timeout_ms,
+            retry_backoff_ms=RETRY_MS,
         )
         try:
             async with asyncio.timeout(self._timeout_s):
