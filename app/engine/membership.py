@@ -1,12 +1,13 @@
 """A worker that its group knows by a name of its own (`instance_id`), and how it learns that it is no member."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError, UnknownMemberIdError
 
 FENCED_INSTANCE_ID: Final = 82
 """Kafka's code for a member whose name another one took; aiokafka does not know it."""
+_NO_MEMBER: Final = frozenset({UnknownMemberIdError.errno, FENCED_INSTANCE_ID})
 
 
 class InstanceError(KafkaError):  # type: ignore[misc]
@@ -23,7 +24,7 @@ def watch(coordinator: Any, instance_id: str, session_timeout_ms: int, gone: Cal
 
     async def send_watched(request: Any) -> Any:
         response = await send(request)
-        if getattr(response, "error_code", 0) in (UnknownMemberIdError.errno, FENCED_INSTANCE_ID):
+        if not _NO_MEMBER.isdisjoint(_codes(response)):
             error = InstanceError(
                 f"the group has this worker no more: another one joined as instance_id {instance_id}, and each needs "
                 f"its own, or this one was silent for longer than session_timeout_ms, {session_timeout_ms} ms"
@@ -33,3 +34,11 @@ def watch(coordinator: Any, instance_id: str, session_timeout_ms: int, gone: Cal
         return response
 
     coordinator._send_req = send_watched
+
+
+def _codes(response: Any) -> Iterator[int]:
+    """Yield a response's error codes: of the whole, or of each partition, where it is told last."""
+    yield getattr(response, "error_code", 0)
+    for _, partitions in getattr(response, "topics", ()):
+        for partition in partitions:
+            yield partition[-1]

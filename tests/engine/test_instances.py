@@ -7,11 +7,15 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from aiokafka.protocol.commit import OffsetCommitResponse_v2
+from aiokafka.protocol.group import HeartbeatResponse_v1, JoinGroupResponse_v5
 
 from app.engine.datadir import LOCK, owned
+from app.engine.membership import InstanceError, watch
 from app.engine.worker import build, running
 from app.settings import Settings, SettingsError
 from tests.engine.broker_io import publish
@@ -141,6 +145,33 @@ async def test_of_two_workers_of_one_name_the_former_ends_and_says_why(
         await later.has(4)
         assert await later.end(signal.SIGTERM) == 0, later.said()
     assert await counted(settings, ends) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HeartbeatResponse_v1(0, 25),
+        JoinGroupResponse_v5(0, 82, -1, "", "", "", []),
+        OffsetCommitResponse_v2([("events.web", [(0, 0), (1, 25)])]),
+    ],
+    ids=["to a heartbeat", "to a join", "to a commit of offsets"],
+)
+async def test_whatever_request_is_answered_so_the_worker_is_told_and_the_answer_kept_from_aiokafka(
+    answer: Any,
+) -> None:
+    class Coordinator:
+        async def _send_req(self, request: Any) -> Any:
+            return request
+
+    told: list[InstanceError] = []
+    coordinator = Coordinator()
+    watch(coordinator, "one", 30_000, told.append)
+    well = OffsetCommitResponse_v2([("events.web", [(0, 0)])])
+    assert await coordinator._send_req(well) is well
+    assert told == []
+    with pytest.raises(InstanceError, match="instance_id one"):
+        await coordinator._send_req(answer)
+    assert len(told) == 1
 
 
 async def test_a_second_worker_on_one_data_directory_ends_and_names_it(new_settings: NewSettings) -> None:
