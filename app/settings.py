@@ -64,7 +64,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, _ms("A worker that is silent this long loses its partitions (6s on the embedded broker).", 1_000)
     ] = 30_000
     rebalance_timeout_ms: Annotated[int, _ms("How long a rebalance waits for a worker to rejoin.", 1_000)] = 60_000
+    instance_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._-]*$",
+            max_length=100,
+            description="Name of this worker alone: a restart within the session time-out moves no partition.",
+        ),
+    ] = ""
     request_timeout_ms: Annotated[int, _ms("A broker that does not answer within this is a fault.", 1_000)] = 40_000
+
+    processing_guarantee: Annotated[
+        Literal["at_least_once", "exactly_once"],
+        Meta(description="`exactly_once`: each step of a lane is one Kafka transaction, its outputs with it."),
+    ] = "at_least_once"
 
     fetch_wait_ms: Annotated[
         int, _ms("How long a broker may hold a fetch that finds nothing (20ms on the embedded broker).")
@@ -133,6 +146,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     replay: Annotated[bool, Meta(description="Lanes fold only when told `advance`; set by `leadstream replay`.")] = (
         False
     )
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether steps are Kafka transactions."""
+        return self.processing_guarantee == "exactly_once"
+
+    @property
+    def transaction_timeout_ms(self) -> int:
+        """When a broker ends a transaction that nobody ends: after a worker would have died of the delay."""
+        return self.request_timeout_ms * 3 // 2
 
     @property
     def largest_batch_bytes(self) -> int:

@@ -1,7 +1,8 @@
 """A lane's changelog: taking it over, appending to it, and noticing who else did. The local rows follow it."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from app.engine.kafka import Log, Logged, Row
@@ -46,6 +47,8 @@ class Changelog:
         self._topic = topic
         self._partition = partition
         self._appends = appends
+        self._markers = 1 if appends.atomic else 0
+        """Offsets between two appends: each commit of a transaction takes one in the partition."""
         self._wiped = wiped
         self.meter = meter if meter is not None else Meter()
         self._end = 0
@@ -75,9 +78,10 @@ class Changelog:
                 epoch = self.rows.epoch + 1
                 stamp = Stamp(epoch, decode_meta(self.rows.meta).step)
                 marker: tuple[bytes, bytes | None] = (EPOCH_KEY, b"%d" % epoch)
-                base = await self._appends.append(self._topic, self._partition, [(*marker, stamp.headers())])
-                if base < end:
-                    raise ForeignLogError(f"{self._topic}/{self._partition} shrank from {end} to {base}")
+                async with self._appends.transaction():
+                    base = await self._appends.append(self._topic, self._partition, [(*marker, stamp.headers())])
+                    if base < end:
+                        raise ForeignLogError(f"{self._topic}/{self._partition} shrank from {end} to {base}")
                 if base == end:
                     self.rows.write([marker], base, stamp)
                     self._end = base + 1
@@ -85,26 +89,39 @@ class Changelog:
                     return epoch
         raise LogError(f"{self._topic}/{self._partition}: others kept appending during {TRIES} take-overs")
 
-    async def append(self, rows: list[tuple[bytes, bytes | None]], stamp: Stamp) -> None:
+    async def append(
+        self,
+        rows: list[tuple[bytes, bytes | None]],
+        stamp: Stamp,
+        together: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Append a step's rows as one batch, then write them locally.
+
+        `together` sends what belongs to the same transaction.
 
         Raises:
             FencedError: a newer owner has the partition; nothing was written locally.
         """
         headers = stamp.headers()
         with self.meter.timed("changelog"):
-            stale = await self._append([(key, value, headers) for key, value in rows], stamp)
+            stale = await self._append([(key, value, headers) for key, value in rows], stamp, together)
         with self.meter.timed("rows"):
             self.rows.write(rows, self._end - 1, stamp)
         await self._write_again(stale - {key for key, _ in rows}, stamp)
 
-    async def _append(self, rows: list[Row], stamp: Stamp) -> set[bytes]:
+    async def _append(
+        self, rows: list[Row], stamp: Stamp, together: Callable[[], Awaitable[None]] | None = None
+    ) -> set[bytes]:
         """Append; return the keys of stale records that came between, to be written again."""
-        base = await self._appends.append(self._topic, self._partition, rows)
-        expected, self._end = self._end, base + len(rows)
-        if base < expected:
-            raise LogError(f"{self._topic}/{self._partition} shrank from {expected} to {base}")
-        return set() if base == expected else await self._between(expected, base, stamp)
+        async with self._appends.transaction():
+            appended = self._appends.append(self._topic, self._partition, rows)
+            base = await appended if together is None else (await asyncio.gather(appended, together()))[0]
+            last, self._end = self._end, base + len(rows)
+            expected = last + self._markers
+            if base < expected:
+                raise LogError(f"{self._topic}/{self._partition} shrank from {expected} to {base}")
+            # A record of a former owner may stand before the marker, so all after our last record is looked at.
+            return set() if base == expected else await self._between(last, base, stamp)
 
     async def _between(self, start: int, end: int, stamp: Stamp) -> set[bytes]:
         stale: set[bytes] = set()

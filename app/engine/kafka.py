@@ -1,9 +1,11 @@
 """Kafka as lanes need it: a whole batch appended, a partition read from here to there. aiokafka's Any ends here."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -32,6 +34,9 @@ class Logged(msgspec.Struct, frozen=True, gc=False):
 class Log:
     """Appends for all lanes of a worker: steps over one connection, outputs over another, so that they overlap."""
 
+    atomic: ClassVar[bool] = False
+    """Whether all that is appended and sent within `transaction` is there for readers at once, or never."""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._timeout_s = settings.request_timeout_ms / 1000
@@ -39,15 +44,8 @@ class Log:
         self._outputs: Any = None
 
     async def __aenter__(self) -> Self:
-        settings = self._settings
-        common: dict[str, Any] = {
-            **client_options(settings),
-            "acks": "all",
-            "compression_type": "lz4",
-            "linger_ms": 0,
-        }
-        self._steps = AIOKafkaProducer(**common, max_batch_size=settings.largest_batch_bytes)
-        self._outputs = AIOKafkaProducer(**common, max_batch_size=settings.largest_batch_bytes)
+        self._steps = AIOKafkaProducer(**self._options())
+        self._outputs = AIOKafkaProducer(**self._options())
         await self._steps.start()
         await self._outputs.start()
         return self
@@ -58,6 +56,23 @@ class Log:
         for producer in (self._outputs, self._steps):
             if producer is not None:
                 await producer.stop()
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            **client_options(self._settings),
+            "acks": "all",
+            "compression_type": "lz4",
+            "linger_ms": 0,
+            "max_batch_size": self._settings.largest_batch_bytes,
+        }
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """Return what holds together that is appended and sent within it; here nothing does."""
+        return contextlib.nullcontext()
+
+    async def commit_offsets(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commit next offsets by (topic, partition) to the consumer group, as part of the transaction."""
+        raise NotImplementedError("without transactions Faust commits offsets")
 
     async def append(self, topic: str, partition: int, rows: Sequence[Row]) -> int:
         """Append the rows as one record batch, all or nothing; return its base offset when it is acknowledged.
@@ -107,7 +122,10 @@ class Log:
 
 
 class Reader:
-    """Reads one partition of a log outside any group; used at take-over and when an append landed unexpectedly."""
+    """Reads one partition of a log outside any group; used at take-over and when an append landed unexpectedly.
+
+    It reads what is committed only: no record of a transaction that was aborted, nothing beyond one that is open.
+    """
 
     def __init__(self, settings: Settings, topic: str, partition: int) -> None:
         self._timeout_s = settings.request_timeout_ms / 1000
@@ -118,6 +136,7 @@ class Reader:
             auto_offset_reset="none",
             fetch_max_wait_ms=20,
             max_partition_fetch_bytes=8 * MIB,
+            isolation_level="read_committed",
         )
 
     async def __aenter__(self) -> Self:
@@ -149,7 +168,7 @@ class Reader:
 
         Raises:
             ForeignLogError: the log has no such offset: it begins later, or ends before it.
-            TimeoutError: the broker sent nothing for the request time-out.
+            TimeoutError: the broker sent nothing for the request time-out, or a transaction stayed open for as long.
         """
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         answered = self._consumer.last_poll_timestamp(self._at)

@@ -16,7 +16,7 @@ from app.engine.kafka import Log
 from app.engine.metrics import Metric
 from app.engine.plan import Plan, Planner, Sends
 from app.engine.program import Program, Record, Step
-from app.engine.protocol import LogError, Meta, applies, decode_meta, sender_of, size_of
+from app.engine.protocol import META_KEY, LogError, Meta, applies, decode_meta, encode_meta, sender_of, size_of
 from app.engine.store import PartitionRows
 from app.engine.turns import Turns
 
@@ -94,7 +94,7 @@ class Lane:
         self._clock = LaneClock(spec.topics, highwater, wall_ms)
         self._wall_ms = wall_ms
         self._changed = changed
-        self._planner = Planner(self.name, partition, spec.partitions)
+        self._planner = Planner(self.name, partition, spec.partitions, keeps_outbox=not outputs.atomic)
         self._turns = turns if turns is not None else Turns(pause=0.0, beside_events=0.0)
         self._most = spec.idle_leads if spec.idle_step_s is None else min(spec.idle_leads, FIRST_IDLE_LEADS)
         """Leads that the next step without input takes, at most."""
@@ -153,7 +153,7 @@ class Lane:
         self.meta = decode_meta(self.rows.meta)
         self.program.opened(self.rows)
         sends = self._planner.stored(self.meta, self.program, self.rows)
-        await self._send(sends)
+        await self._send_stored(sends)
         self.meter.recovered(time.perf_counter() - started, resent=sum(map(len, sends.values())))
         first = await earliest()
         starts = {topic: max(self.meta.next.get(topic, 0), first.get(topic, 0)) for topic in self.spec.topics}
@@ -331,15 +331,35 @@ class Lane:
     async def _take(self, plan: Plan) -> None:
         self.resting = False
         self.idle_event.clear()
-        await self._changelog.append(plan.rows, plan.meta.stamp)
+        if self._outputs.atomic:
+            await self._changelog.append(plan.rows, plan.meta.stamp, lambda: self._send_within(plan))
+        else:
+            await self._changelog.append(plan.rows, plan.meta.stamp)
         self.meta = msgspec.structs.replace(plan.meta, outbox=[])
         self.counts.update(plan.step.counts)
         self.meter.metrics.counted(plan.step.counts)
         if plan.step.commit is not None:
             plan.step.commit()
-        if plan.sends:
+        if plan.sends and not self._outputs.atomic:
             with self.meter.timed("outbox"):
                 await self._send(plan.sends)
+
+    async def _send_within(self, plan: Plan) -> None:
+        """Send what belongs to the step's transaction."""
+        moved = {
+            (topic, self.partition): offset
+            for topic, offset in plan.meta.next.items()
+            if offset != self.meta.next[topic]
+        }
+        await asyncio.gather(self._send(plan.sends), self._outputs.commit_offsets(moved))
+
+    async def _send_stored(self, sends: Sends) -> None:
+        """Send the outbox of a step that was none with it; where that can be noted in the same transaction, note it."""
+        if not self._outputs.atomic:
+            await self._send(sends)
+        elif sends:
+            sent = msgspec.structs.replace(self.meta, epoch=self._epoch, outbox=[])
+            await self._changelog.append([(META_KEY, encode_meta(sent))], sent.stamp, lambda: self._send(sends))
 
     async def _send(self, sends: Sends) -> None:
         await asyncio.gather(*(self._outputs.send(*to, rows) for to, rows in sends.items()))

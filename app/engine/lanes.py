@@ -15,6 +15,7 @@ from app.engine.meters import Meter, Metrics
 from app.engine.metrics import Metric
 from app.engine.program import Page, ProgramFactory
 from app.engine.store import LeadStore
+from app.engine.transactions import lane_log
 from app.engine.transport import ChunkMessage
 from app.engine.turns import Turns
 from app.settings import Settings
@@ -175,21 +176,22 @@ class Engine:
     async def _life(self, agent: LaneAgent, partition: int) -> None:
         """Open and run a lane. Nothing that goes wrong leaves it except as the end of the worker."""
         try:
-            lane = await self._opened(agent, partition)
-            agent.lanes[partition] = lane
-            self._changed()
-            await lane.run()
+            async with lane_log(self.log, self.settings, agent.spec.lane_name(partition)) as own:
+                lane = await self._opened(agent, partition, own)
+                agent.lanes[partition] = lane
+                self._changed()
+                await lane.run()
         except Exception as error:  # the engine's last line: Faust would acknowledge and go on
             await self.fail(error)
 
-    async def _opened(self, agent: LaneAgent, partition: int) -> Lane:
+    async def _opened(self, agent: LaneAgent, partition: int, own: Log) -> Lane:
         store = agent.store
         assert store is not None
         changelog = Changelog(
             self.settings,
             agent.changelog.name,
             partition,
-            self.log,
+            own,
             store.rows(partition),
             lambda: store.wiped(partition),
             agent.meters[partition],
@@ -199,7 +201,7 @@ class Engine:
             partition,
             agent.program_factory(partition),
             changelog,
-            self.log,
+            own,
             lambda topic: self._app.consumer.fresh_highwater_of(topic, partition),
             self._wall_ms,
             self._changed,

@@ -145,8 +145,9 @@ class Metric(Enum):
         name="leadstream_step_seconds",
         kind="histogram",
         unit="seconds",
-        help="Time of a step by stage: fold (decode, fold, encode), changelog (until acknowledged), rows (local "
-        "write), outbox (until acknowledged). Wall time; what other lanes did while one waited is in it.",
+        help="Time of a step by stage: fold (decode, fold, encode), changelog (until acknowledged; with exactly_once "
+        "until the transaction is committed, outbox and all), rows (local write), outbox (until acknowledged). Wall "
+        "time; what other lanes did while one waited is in it.",
         labels=("stage",),
         buckets=FAST_S,
     )

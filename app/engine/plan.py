@@ -25,10 +25,15 @@ class Plan(msgspec.Struct):
 class Planner:
     """Lays out the steps of one lane; nothing it returns is done until the lane takes the step."""
 
-    def __init__(self, lane: str, partition: int, partitions: int) -> None:
+    def __init__(self, lane: str, partition: int, partitions: int, *, keeps_outbox: bool = True) -> None:
+        """Args.
+
+        keeps_outbox: whether the meta row holds what is sent, for when it was not; not so when it is sent with it.
+        """
         self._lane = lane
         self._partition = partition
         self._partitions = partitions
+        self._keeps_outbox = keeps_outbox
 
     def plan(self, step: Step, last: Meta, epoch: int, following: dict[str, int], got: dict[str, int]) -> Plan:
         """Lay out the step after `last`, with the offsets and channel positions that come with it.
@@ -43,7 +48,9 @@ class Planner:
             partition = self._destination(output)
             channel = f"{output.topic}/{partition}"
             seq = sent[channel] = sent.get(channel, 0) + 1
-            if output.ref is None:
+            if not self._keeps_outbox:
+                pass
+            elif output.ref is None:
                 outbox.append(Sent(output.topic, partition, seq, output.key, output.value))
             else:
                 outbox.append(Sent(output.topic, partition, seq, ref=output.ref))

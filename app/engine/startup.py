@@ -6,8 +6,14 @@ from typing import Any, Final
 
 import msgspec
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 
+from app.engine.transactions import Transactions
 from app.settings import Settings
 from app.topics import Topic, TopicsError, admin, check_there, topics
 
@@ -70,6 +76,32 @@ async def check(settings: Settings, wanted: Sequence[Topic] | None = None) -> No
     faults = [fault for spec in specs for fault in faults_of(settings, spec, found[spec.name])]
     if faults:
         raise StartupError("topics are not as lanes need them:\n" + "\n".join(f"- {fault}" for fault in faults))
+    if settings.exactly_once:
+        await _check_transactions(settings)
+
+
+async def _check_transactions(settings: Settings) -> None:
+    """Have the broker begin a transaction, of nobody's. Raises StartupError: it does not."""
+    name = f"{settings.app_id}/start"
+    try:
+        async with Transactions(settings, name):
+            pass
+    except TransactionalIdAuthorizationFailed as error:
+        raise StartupError(
+            f"processing_guarantee exactly_once: this user may not write transactions. To mend it: kafka-acls.sh --add "
+            f"--transactional-id {settings.app_id}/ --resource-pattern-type prefixed --operation Describe --operation "
+            "Write, with --allow-principal of the worker's user"
+        ) from error
+    except TimeoutError as error:
+        raise StartupError(
+            f"processing_guarantee exactly_once: no transaction began within {settings.request_timeout_ms} ms; has "
+            "__transaction_state as many copies in sync as transaction.state.log.min.isr wants?"
+        ) from error
+    except KafkaError as error:
+        raise StartupError(
+            f"processing_guarantee exactly_once: this broker begins no transaction ({type(error).__name__}). Use a "
+            f"Kafka with transaction.max.timeout.ms of {settings.transaction_timeout_ms} or more, or at_least_once"
+        ) from error
 
 
 def faults_of(settings: Settings, spec: Topic, found: Found) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from faust.types import TP, ConsumerMessage
 
 from app.connection import password, tls_context
 from app.engine.ends import Freshness
+from app.engine.membership import InstanceError, watch
 from app.settings import Settings
 
 NOWHERE: Final = TP("", -1)
@@ -41,6 +42,10 @@ class Intake(Protocol):
         """Finish the steps under way and close all lanes: partitions are being revoked."""
         ...
 
+    async def fail(self, error: BaseException) -> None:
+        """End the worker."""
+        ...
+
 
 class ChunkMessage(ConsumerMessage):  # type: ignore[misc]
     """A message that stands for all records fetched together from a partition; its offset is the last one's."""
@@ -52,12 +57,27 @@ class ChunkMessage(ConsumerMessage):  # type: ignore[misc]
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer thread with the settings' fetch wait; Faust's own is fixed at 1.5 s."""
+    """Faust's consumer thread with the settings' fetch wait (Faust's own is fixed at 1.5 s), reading what is committed.
+
+    Lanes of other workers may send commands in transactions whatever the setting here is: what was aborted has the
+    numbers of what was sent in its stead.
+    """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.intake.settings.fetch_wait_ms
+        consumer._isolation_level = "read_committed"
         return consumer
+
+    async def on_start(self) -> None:
+        """Start the consumer; its worker ends when the group has another by its name."""
+        await super().on_start()
+        settings: Settings = self.app.intake.settings
+        if settings.instance_id:
+            watch(self._consumer._coordinator, settings.instance_id, settings.session_timeout_ms, self._gone)
+
+    def _gone(self, error: InstanceError) -> None:
+        asyncio.run_coroutine_threadsafe(self.app.intake.fail(error), self.parent_loop)
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -189,7 +209,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         following = int(max(acked)) + 1
         acked.clear()
         self._acked_index[tp].clear()
-        return following
+        return None if self._intake.settings.exactly_once else following  # else each step commits its own
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, unless the worker is going down: the consumer's thread then ends by itself and may never answer."""
+        return False if self.app._crashed.is_set() else bool(await super()._commit(offsets))
 
     async def perform_seek(self) -> None:
         """Seek to what the group has committed, then where lanes know better."""

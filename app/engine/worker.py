@@ -16,6 +16,7 @@ from yarl import URL
 
 from app import topics as topic_data
 from app.engine import startup
+from app.engine.datadir import owned
 from app.engine.lanes import Engine, LaneAgent
 from app.engine.program import ProgramFactory
 from app.engine.store import LeadStore
@@ -162,7 +163,6 @@ def build(settings: Settings, agents: Sequence[Agents], clock: Callable[[], int]
         agents: what it runs.
         clock: the wall clock, UTC ms, where it is not to be the machine's.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     engine = Engine(settings, clock) if clock is not None else Engine(settings)
     app = App(
         settings.app_id,
@@ -191,6 +191,7 @@ def build(settings: Settings, agents: Sequence[Agents], clock: Callable[[], int]
         broker_max_poll_interval=max(300.0, settings.rebalance_timeout_ms / 500),
         consumer_max_fetch_size=4 * 1024 * 1024,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance_id or None,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         processing_guarantee="at_least_once",
@@ -211,7 +212,7 @@ async def running(app: App) -> AsyncIterator[Engine]:
         BaseException: what ended a lane or the app while it was opening.
     """
     app.finalize()
-    with _rare_collections():
+    with _rare_collections(), owned(app.intake.settings.data_dir):
         async with _running(app) as engine:
             yield engine
 
@@ -269,12 +270,16 @@ async def serve(settings: Settings, agents: Sequence[Agents] | Prepare) -> None:
 
     Raises:
         OSError: that port cannot be listened on.
-        SettingsError: a file of the settings cannot be read or used.
+        SettingsError: a file of the settings cannot be read or used, or another worker has the data directory.
         TopicsError: the broker or its topics are not what is needed.
         WorkerError: it went down by itself.
     """
     await startup.check(settings)
-    app = build(settings, await agents() if callable(agents) else agents)
+    with owned(settings.data_dir):
+        await _serve(build(settings, await agents() if callable(agents) else agents))
+
+
+async def _serve(app: App) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -48,6 +48,7 @@ async def latency(settings: Settings, messages: Iterator[Message], rate: float, 
         bootstrap_servers=list(settings.brokers),
         auto_offset_reset="earliest",
         fetch_max_wait_ms=settings.fetch_wait_ms,
+        isolation_level="read_committed",
     )
     producer = AIOKafkaProducer(bootstrap_servers=list(settings.brokers))
     await consumer.start()

@@ -35,6 +35,8 @@ class Task(msgspec.Struct, frozen=True):
     """Measure processor time by stage."""
     profile: bool = False
 
+    exactly_once: bool = False
+
     cache_mib: int = 0
     """RocksDB's block cache and memtables, MiB each; 0 = the defaults."""
 
@@ -42,7 +44,12 @@ class Task(msgspec.Struct, frozen=True):
     def settings(self) -> Settings:
         """Settings of the worker: the defaults, on the embedded broker."""
         settings = settings_for(
-            self.broker, app_id=self.name, topic_prefix=self.prefix, data_dir=Path(self.home), log_level="warning"
+            self.broker,
+            app_id=self.name,
+            topic_prefix=self.prefix,
+            data_dir=Path(self.home),
+            log_level="warning",
+            processing_guarantee="exactly_once" if self.exactly_once else "at_least_once",
         )
         if not self.cache_mib:
             return settings

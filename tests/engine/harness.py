@@ -1,8 +1,10 @@
 """Lanes on a real broker without Faust and its consumer group: a crash is cheap, so it can be input data."""
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from app.engine.lane import Chunk, Lane, LaneSpec
 from app.engine.program import Program
 from app.engine.protocol import Stamp
 from app.engine.store import Memory, PartitionRows
+from app.engine.transactions import Transactions, lane_log
 from app.settings import Settings
 from app.topics import changelog, topics
 from tests.engine.broker_io import Ends
@@ -57,6 +60,26 @@ class CrashingLog(Log):
         await super().send(topic, partition, rows)
         if self.crash:
             self.crash.here("after send")
+
+
+class CrashingTransactions(Transactions, CrashingLog):
+    """A lane's transactions; a process that dies ends none of them."""
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        async with super().transaction():
+            yield
+        if self.crash:
+            self.crash.here("after commit")
+
+    async def _commit(self) -> None:
+        if self.crash:
+            self.crash.here("before commit")
+        await super()._commit()
+
+    async def _abort(self) -> None:
+        if not self.crash:
+            await super()._abort()
 
 
 class CrashingRows(PartitionRows):
@@ -107,12 +130,16 @@ class Station:
         self._follows: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int | None] = {}
         self._consumer: Any = None
+        self._stack = contextlib.AsyncExitStack()
         self.tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Station":
         await self.log.__aenter__()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=list(self.settings.brokers), enable_auto_commit=False, fetch_max_wait_ms=50
+            bootstrap_servers=list(self.settings.brokers),
+            enable_auto_commit=False,
+            fetch_max_wait_ms=50,
+            isolation_level="read_committed",
         )
         await self._consumer.start()
         return self
@@ -121,6 +148,7 @@ class Station:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self._stack.aclose()
         for database in self.databases.values():
             database.close()
         await self._consumer.stop()
@@ -148,14 +176,13 @@ class Station:
         starts: dict[TopicPartition, int] = {}
         for partition in self._partitions:
             log = changelog(self.settings, "leads").name
+            own = await self._stack.enter_async_context(self._lane_log(partition))
             lane = Lane(
                 self.spec,
                 partition,
                 self._make(partition),
-                Changelog(
-                    self.settings, log, partition, self.log, self.rows(partition), partial(self.wiped, partition)
-                ),
-                self.log,
+                Changelog(self.settings, log, partition, own, self.rows(partition), partial(self.wiped, partition)),
+                own,
                 partial(self._end, partition),
                 self._clock,
                 lambda: None,
@@ -167,6 +194,13 @@ class Station:
         for tp, offset in starts.items():
             self._consumer.seek(tp, offset)
         self._follows = dict(starts)
+
+    def _lane_log(self, partition: int) -> AbstractAsyncContextManager[Log]:
+        if self.crash and self.settings.exactly_once:
+            own = CrashingTransactions(self.settings, self.spec.lane_name(partition))
+            own.crash = self.crash
+            return own
+        return lane_log(self.log, self.settings, self.spec.lane_name(partition))
 
     def _end(self, partition: int, topic: str) -> int | None:
         return self._ends.get(TopicPartition(topic, partition))

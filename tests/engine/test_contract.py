@@ -9,7 +9,8 @@ import aiokafka
 import pytest
 import rocksdict
 from aiokafka import conn
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from faust.app.base import App
 from faust.events import Event
 from faust.stores.rocksdb import Store
@@ -20,6 +21,7 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
 from mode.services import Service
+from mode.threads import ServiceThread
 
 from app.engine import transport, worker
 from app.engine.store import LeadStore
@@ -29,6 +31,8 @@ OVERRIDDEN: list[tuple[Any, type, str, list[str]]] = [
     (transport.Consumer, driver.Consumer, "_getmany", ["self", "active_partitions", "timeout"]),
     (transport.Consumer, driver.Consumer, "_new_offset", ["self", "tp"]),
     (transport.Consumer, driver.Consumer, "_new_consumer_thread", ["self"]),
+    (transport.Consumer, driver.Consumer, "_commit", ["self", "offsets"]),
+    (transport.ConsumerThread, driver.AIOKafkaConsumerThread, "on_start", ["self"]),
     (transport.Consumer, driver.Consumer, "perform_seek", ["self"]),
     (transport.Consumer, driver.Consumer, "on_partitions_revoked", ["self", "revoked"]),
     (transport.Consumer, driver.Consumer, "highwaters", ["self", "partitions"]),
@@ -64,6 +68,11 @@ CALLED: list[tuple[type, str, list[str]]] = [
     (aiokafka.AIOKafkaConsumer, "last_poll_timestamp", ["self", "partition"]),
     (aiokafka.AIOKafkaProducer, "send_batch", ["self", "batch", "topic", "partition"]),
     (aiokafka.AIOKafkaProducer, "create_batch", ["self"]),
+    (aiokafka.AIOKafkaProducer, "begin_transaction", ["self"]),
+    (aiokafka.AIOKafkaProducer, "commit_transaction", ["self"]),
+    (aiokafka.AIOKafkaProducer, "abort_transaction", ["self"]),
+    (aiokafka.AIOKafkaProducer, "send_offsets_to_transaction", ["self", "offsets", "group_id"]),
+    (GroupCoordinator, "_send_req", ["self", "request"]),
     (BatchBuilder, "append", ["self", "timestamp", "key", "value", "headers"]),
 ]
 
@@ -90,7 +99,9 @@ def test_what_is_called_has_the_signature_it_had(owner: type, name: str, expecte
         (BaseConsumer.__init__, ["_acked", "_acked_index", "_read_offset", "_buffered_partitions", "scheduler"]),
         (BaseConsumer._reset_state, ["flow_active"]),
         (driver.AIOKafkaConsumerThread.on_start, ["_consumer"]),
-        (aiokafka.AIOKafkaConsumer.__init__, ["_fetch_max_wait_ms"]),
+        (aiokafka.AIOKafkaConsumer.__init__, ["_fetch_max_wait_ms", "_isolation_level"]),
+        (aiokafka.AIOKafkaConsumer.start, ["_coordinator"]),
+        (ServiceThread.__init__, ["parent_loop"]),
         (Store.__init__, ["_dbs"]),
         (Service._crash, ["_crashed", "crash_reason"]),
     ],
@@ -101,8 +112,19 @@ def test_the_attributes_that_are_used_are_set_where_they_were(function: Any, nam
         assert re.search(rf"self\.{name}\b", source), name
 
 
-def test_the_fetch_wait_is_read_when_the_consumer_starts_not_before() -> None:
-    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+@pytest.mark.parametrize("option", ["fetch_max_wait_ms", "isolation_level"])
+def test_an_option_is_read_when_the_consumer_starts_not_before(option: str) -> None:
+    assert f"{option}=self._{option}" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_a_batch_made_by_hand_is_part_of_the_transaction_it_is_sent_in() -> None:
+    assert "is_transactional=is_transactional" in inspect.getsource(MessageAccumulator.create_builder)
+    assert "self._txn_manager.maybe_add_partition_to_txn(tp)" in inspect.getsource(MessageAccumulator._append_batch)
+    assert "self._append_batch(builder, tp)" in inspect.getsource(MessageAccumulator.add_batch)
+
+
+def test_a_static_member_does_not_leave_its_group() -> None:
+    assert "self._group_instance_id is None" in inspect.getsource(GroupCoordinator._maybe_leave_group)
 
 
 def test_a_connection_can_be_made_without_a_client() -> None:

@@ -146,6 +146,25 @@ async def test_a_worker_that_finds_a_fault_ends_before_it_processes_anything(kaf
     assert not list(settings.data_dir.glob("*")), "it opened its databases"
 
 
+async def test_a_broker_without_transactions_is_refused_in_one_line(embedded_settings: NewSettings) -> None:
+    settings = await embedded_settings(partitions=1, processing_guarantee="exactly_once")
+    status, said = await worker_says(settings)
+    assert status == 1
+    (line,) = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert line.startswith("Error: processing_guarantee exactly_once: this broker begins no transaction (UnknownError)")
+    assert line.endswith("or at_least_once")
+
+
+async def test_a_broker_that_gives_transactions_less_time_than_a_worker_may_need_is_refused(
+    kafka_settings: NewSettings,
+) -> None:
+    settings = await kafka_settings(partitions=1, processing_guarantee="exactly_once")
+    await startup.check(settings)
+    patient = msgspec.structs.replace(settings, request_timeout_ms=600_100)
+    with pytest.raises(startup.StartupError, match=r"transaction\.max\.timeout\.ms of 900150 or more"):
+        await startup.check(patient)
+
+
 async def test_a_broker_that_does_not_tell_is_told_of_and_passes(
     embedded_settings: NewSettings, caplog: pytest.LogCaptureFixture
 ) -> None:

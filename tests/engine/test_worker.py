@@ -129,6 +129,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "LEADSTREAM_SESSION_TIMEOUT_MS": str(settings.session_timeout_ms),
         "LEADSTREAM_FETCH_WAIT_MS": str(settings.fetch_wait_ms),
         "LEADSTREAM_DATA_DIR": str(settings.data_dir),
+        "LEADSTREAM_PROCESSING_GUARANTEE": settings.processing_guarantee,
         "LEADSTREAM_STEP_RECORDS": "100",
         "LEADSTREAM_LOG_LEVEL": "info",
     }

@@ -143,6 +143,7 @@ class Workers:
             "DATA_DIR": str(home / "data"),
             "STEP_RECORDS": str(settings.step_records),
             "IDLE_LEADS": str(settings.idle_leads),
+            "PROCESSING_GUARANTEE": settings.processing_guarantee,
             "REPLAY": "true" if settings.replay else "false",
             "RULES": str(SHOP),
         }

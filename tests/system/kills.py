@@ -40,6 +40,8 @@ class Variant(msgspec.Struct, frozen=True):
     replay: bool = True
     """Lanes fold only when told to: then everything, also each lead's numbering, must come out the same. Live, how
     often a profile is sent depends on what was read together."""
+    exactly_once: bool = False
+    """Steps are transactions: who reads what is committed finds no repeat. Apache Kafka only."""
 
 
 VARIANTS = {
@@ -47,6 +49,8 @@ VARIANTS = {
     "wiped": Variant(wipe=0.5),
     "live": Variant(replay=False, wipe=0.2),
     "two workers": Variant(workers=2, wipe=0.2, replay=False),
+    "exactly once": Variant(wipe=0.5, exactly_once=True),
+    "exactly once, two workers": Variant(workers=2, wipe=0.2, replay=False, exactly_once=True),
 }
 
 
@@ -98,6 +102,8 @@ async def run(
         await workers.stop()
         await follower.look()
         received = await receive(settings)
+        if variant.exactly_once:
+            assert received.repeats == 0, f"{received.repeats} outputs came again"
         compare(variant, received.told, oracle, follower)
         _compare_disks(follower, workers)
         return Outcome(
@@ -125,6 +131,7 @@ def _settings(broker: str, home: Path, variant: Variant) -> Settings:
         rebalance_timeout_ms=10_000,
         events_retention_ms=topics.FOREVER_MS,
         replay=variant.replay,
+        processing_guarantee="exactly_once" if variant.exactly_once else "at_least_once",
     )
 
 
@@ -191,7 +198,7 @@ def main(runs: int, kills: int, events: int, names: tuple[str, ...], on: str) ->
     """Kill workers again and again."""
 
     async def all_runs() -> None:
-        for name in names or VARIANTS:
+        for name in names or [name for name, variant in VARIANTS.items() if on == "kafka" or not variant.exactly_once]:
             for seed in range(1, runs + 1):
                 with tempfile.TemporaryDirectory() as home:
                     async with Kafka() if on == "kafka" else EmbeddedBroker() as broker:

@@ -41,3 +41,19 @@ async def test_a_worker_that_is_killed_ten_times_loses_and_doubles_nothing(
     assert outcome.leads > 100
     assert outcome.at_work > 0, "it was never killed in time"
     assert outcome.repeats > 0
+
+
+@pytest.mark.parametrize(
+    "variant",
+    ["exactly once", "exactly once, two workers"],
+    ids=["half the time its disk is lost too", "two trade partitions"],
+)
+async def test_a_worker_that_sends_in_transactions_and_is_killed_ten_times_repeats_nothing(
+    kafka: Kafka, tmp_path: Path, variant: str
+) -> None:
+    outcome = await run(kafka.address, tmp_path, VARIANTS[variant], kills=KILLS, events=2_500)
+    assert outcome.kills == KILLS
+    assert outcome.wipes > 0
+    assert outcome.leads > 100
+    assert outcome.at_work > 0, "it was never killed in time"
+    assert outcome.repeats == 0

@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from app.cli.replay.lines import Input
 from app.cli.replay.run import Job
 from app.cli.replay.run import replay as run_replay
+from app.cli.replay.session import place
 from app.cli.shipped import default_rules
 from app.cli.traffic import history
 from app.embedded import EmbeddedBroker
@@ -352,6 +353,12 @@ async def test_nothing_is_left_behind(broker: str, tmp_path: Path, monkeypatch: 
         assert [name for name in await client.list_topics() if name.startswith("replay-")] == []
     finally:
         await client.close()
+
+
+async def test_a_replay_has_no_transactions_and_no_name_in_the_group_whatever_workers_have(broker: str) -> None:
+    workers = Settings(processing_guarantee="exactly_once", instance_id="one")
+    async with place(workers, broker, lambda *_: None) as own:
+        assert (own.settings.processing_guarantee, own.settings.instance_id) == ("at_least_once", "")
 
 
 async def test_an_interrupted_replay_cleans_up_and_writes_nothing(

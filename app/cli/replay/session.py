@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -34,6 +34,10 @@ _KEPT: Final = dict.fromkeys(
     ("events_retention_ms", "commands_retention_ms", "outputs_retention_ms"), topics.FOREVER_MS
 )
 """A broker removes records by their timestamps, which here are of the past; the topics go with the replay."""
+
+
+_ALONE: Final[dict[str, Any]] = {"processing_guarantee": Settings().processing_guarantee, "instance_id": ""}
+"""Settings of workers that others read and follow; the embedded broker has no transactions."""
 
 
 def _no_clock() -> int:
@@ -134,7 +138,14 @@ async def place(base: Settings, broker: str | None, take: Take) -> AsyncIterator
                 base = without_security(base)
             address = broker or (await stack.enter_async_context(EmbeddedBroker())).address
             settings = settings_for(
-                address, base, app_id=name, topic_prefix=f"{name}.", data_dir=Path(data), idle_leads=IDLE_LEADS, **_KEPT
+                address,
+                base,
+                app_id=name,
+                topic_prefix=f"{name}.",
+                data_dir=Path(data),
+                idle_leads=IDLE_LEADS,
+                **_ALONE,
+                **_KEPT,
             )
             if broker is not None:
                 await topics.describe(settings)  # one that does not take us has nothing to remove either
