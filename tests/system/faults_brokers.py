@@ -29,7 +29,7 @@ LONG_PAUSE_S = 60.0
 async def one_of_three_killed(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     """One of three brokers is killed under load, and comes back while the load goes on."""
     changes: dict[str, Any] = {"replication_factor": 3, "min_insync_replicas": 2, "session_timeout_ms": 10_000}
-    async with Scene(kafka.address, home, seed=seed, events=6_000, rate=200, **changes) as scene:
+    async with Scene(kafka.address, home, seed=seed, events=6_000, backlog=0, rate=200, **changes) as scene:
         worker = await scene.worker()
         await worker.has(scene.settings.partitions)
         scene.supervise(worker)

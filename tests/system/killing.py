@@ -69,15 +69,17 @@ class Follower:
 
     async def look(self) -> None:
         """Read what is new."""
-        for reader, stale, rows in zip(self._readers, self._stale, self.rows, strict=True):
-            while (records := await reader.next()) is not None:
-                for record in records:
-                    if not stale.accept(record.key, stamp_of(record.headers)):
-                        continue
-                    if record.value is None:
-                        rows.pop(record.key, None)
-                    else:
-                        rows[record.key] = record.value
+        await asyncio.gather(*map(self._read, self._readers, self._stale, self.rows))
+
+    async def _read(self, reader: Reader, stale: StaleKeys, rows: dict[bytes, bytes]) -> None:
+        while (records := await reader.next()) is not None:
+            for record in records:
+                if not stale.accept(record.key, stamp_of(record.headers)):
+                    continue
+                if record.value is None:
+                    rows.pop(record.key, None)
+                else:
+                    rows[record.key] = record.value
 
     async def drained_now(self, ends: dict[tuple[str, int], int]) -> bool:
         """Look, then say whether all is processed."""
