@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from tests.kafka import Kafka
-from tests.system import faults_brokers, faults_disks, faults_workers
+from tests.system import faults_brokers, faults_compaction, faults_disks, faults_workers
 from tests.system.faults_scene import Outcome
 
 Breaks = Callable[..., Awaitable[Outcome]]
@@ -39,8 +39,8 @@ FAULTS = {
     "broker paused": Fault(faults_brokers.paused_at_work),
     "broker paused in recovery": Fault(faults_brokers.paused_at_take_over),
     "disk full": Fault(faults_disks.disk_full),
-    "compacted in recovery": Fault(faults_brokers.compacted_under_restore, options=faults_brokers.CLEANS_AT_ONCE),
-    "compacted beyond a disk": Fault(faults_brokers.compacted_beyond_a_disk, options=faults_brokers.CLEANS_AT_ONCE),
+    "compacted in recovery": Fault(faults_compaction.under_restore, options=faults_compaction.CLEANS_AT_ONCE),
+    "compacted beyond a disk": Fault(faults_compaction.beyond_a_disk, options=faults_compaction.CLEANS_AT_ONCE),
 }
 
 

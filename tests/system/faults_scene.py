@@ -19,9 +19,9 @@ from app.embedded import settings_for
 from app.engine.program import Record
 from app.engine.protocol import META_KEY, decode_meta
 from tests.engine.onepiece import OnePiece
-from tests.system.faults_worker import Worker
+from tests.system.faults_worker import WORKER, Worker
 from tests.system.killing import Follower, StuckError, advance, readers, receive
-from tests.system.kills import Variant, compare
+from tests.system.kills import Variant, compare, compare_disks
 from tests.system.shop_slices import UNTIL, shop_slices
 
 PATIENT_MS = 400_000
@@ -116,9 +116,10 @@ class Scene:
         self._tasks.append(task)
         return task
 
-    async def worker(self) -> Worker:
+    async def worker(self, program: tuple[str, ...] = WORKER) -> Worker:
         """Start another worker."""
         worker = Worker(self.settings, self.settings.data_dir / f"worker{len(self.workers)}")
+        worker.program = program
         self.workers.append(worker)
         await worker.start()
         return worker
@@ -252,6 +253,7 @@ class Scene:
         await self.follower.look()
         received = await receive(self.outside)
         compare(Variant(replay=False), received.told, oracle, self.follower)
+        compare_disks(self.follower, [worker.home for worker in self.workers])
         return Outcome(
             events=self.events,
             leads=len(oracle.leads),

@@ -15,6 +15,7 @@ from tests.engine.scrape import Samples, free_port, scrape
 from tests.engine.scrape import health as asked
 from tests.system.killing import ROOT, SHOP
 
+WORKER = ("-c", "from app.cli import main; main()", "worker")
 END_S = 60.0
 """A worker that ends takes no longer."""
 
@@ -37,6 +38,8 @@ class Worker:
     def __init__(self, settings: Settings, home: Path) -> None:
         self.home = home
         self.data = home / "data"
+        self.program: tuple[str, ...] = WORKER
+        """What Python runs in the lives to come."""
         self.port = free_port()
         changes: dict[str, Any] = {"data_dir": self.data, "web_port": self.port, "rules": (str(SHOP),)}
         self._given = environment(msgspec.structs.replace(settings, **changes))
@@ -65,7 +68,7 @@ class Worker:
         with self.log.open("ab") as said:
             self._life_from = said.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *(*dying_with_us(), sys.executable, "-c", "from app.cli import main; main()", "worker"),
+                *(*dying_with_us(), sys.executable, *self.program),
                 cwd=ROOT,
                 env={**os.environ, **self._given},
                 stdout=said,

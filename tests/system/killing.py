@@ -198,16 +198,22 @@ class Workers:
         """The last words of each."""
         return "\n".join((home / "worker.log").read_text(errors="replace")[-3_000:] for home in self.homes)
 
-    def local_rows(self, partition: int) -> list[tuple[int, dict[bytes, bytes]]]:
-        """Return (next changelog offset, rows) of each local copy of a partition."""
-        found = []
-        for home in self.homes:
-            for path in home.glob(f"data/*/tables/leads-{partition}.db"):
-                database = Memory(8 << 20, 8 << 20).open(path)
-                rows = PartitionRows(database)
-                found.append((rows.next_offset, dict(rows.scan(b"", limit=1_000_000))))
-                database.close()
-        return found
+
+def databases(home: Path, partition: int | str = "*") -> list[Path]:
+    """Return where a worker keeps its copy of a partition, of each if none is given."""
+    return sorted(home.glob(f"data/*/tables/leads-{partition}.db"))
+
+
+def local_rows(homes: Sequence[Path], partition: int) -> list[tuple[int, dict[bytes, bytes]]]:
+    """Return (next changelog offset, rows) of each local copy of a partition that workers left."""
+    found = []
+    for home in homes:
+        for path in databases(home, partition):
+            database = Memory(8 << 20, 8 << 20).open(path)
+            rows = PartitionRows(database)
+            found.append((rows.next_offset, dict(rows.scan(b"", limit=1_000_000))))
+            database.close()
+    return found
 
 
 async def publish(settings: Settings, records: Sequence[Record], ends: dict[tuple[str, int], int]) -> None:
