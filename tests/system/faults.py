@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from tests.kafka import Kafka
-from tests.system import faults_brokers, faults_compaction, faults_disks, faults_workers
+from tests.system import faults_brokers, faults_compaction, faults_disks, faults_lines, faults_workers
 from tests.system.faults_scene import Outcome
 
 Breaks = Callable[..., Awaitable[Outcome]]
@@ -33,6 +33,7 @@ class Fault(msgspec.Struct, frozen=True):
 FAULTS = {
     "told to stop": Fault(faults_workers.told_to_stop),
     "come and go": Fault(faults_workers.come_and_go),
+    "killed at each line": Fault(faults_lines.killed_at_each_line),
     "disk wiped": Fault(faults_workers.wiped),
     "frozen": Fault(faults_workers.frozen),
     "broker killed": Fault(faults_brokers.one_of_three_killed, brokers=3),

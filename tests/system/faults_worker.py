@@ -13,7 +13,7 @@ from app.embedded import dying_with_us
 from app.settings import Settings
 from tests.engine.scrape import Samples, free_port, scrape
 from tests.engine.scrape import health as asked
-from tests.system.killing import ROOT, SHOP
+from tests.system.killing import ROOT, SHOP, StuckError
 
 WORKER = ("-c", "from app.cli import main; main()", "worker")
 END_S = 60.0
@@ -81,10 +81,13 @@ class Worker:
         self._process.send_signal(number)
 
     async def ended(self, within_s: float = END_S) -> int:
-        """Return the exit status when it has ended. Raises TimeoutError."""
+        """Return the exit status when it has ended. Raises StuckError."""
         assert self._process is not None
-        async with asyncio.timeout(within_s):
-            return await self._process.wait()
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._process.wait()
+        except TimeoutError as error:
+            raise StuckError(f"a worker did not end in {within_s:.0f} s: {self.said()[-3_000:]}") from error
 
     async def stop(self) -> None:
         """Tell it to stop; it must end well."""
