@@ -54,12 +54,13 @@ async def paused_at_work(kafka: Kafka, home: Path, seed: int = 1, pause_s: float
 
 async def paused_at_take_over(kafka: Kafka, home: Path, seed: int = 1, pause_s: float = SHORT_PAUSE_S) -> Outcome:
     """The broker answers nothing for longer than every time-out while a worker without a disk takes over."""
-    async with Scene(kafka.address, home, seed=seed, **_time_outs(pause_s)) as scene:
+    async with Scene(kafka.address, home, seed=seed, backlog=0.6, **_time_outs(pause_s)) as scene:
         worker = await scene.worker()
         await scene.at(0.5)
         worker.signal(signal.SIGKILL)
         await worker.ended()
         await asyncio.to_thread(shutil.rmtree, worker.data)
+        await scene.load()
         await worker.start()
         await worker.has(1, "opening")
         await _pause(kafka, pause_s, lambda: scene.supervise(worker))

@@ -28,7 +28,7 @@ LONG_AGO_MS = 48 * HOUR_MS
 
 async def under_restore(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     """A worker without a disk is frozen while it reads the changelog; that is compacted meanwhile."""
-    async with Scene(kafka.address, home, seed=seed) as scene:
+    async with Scene(kafka.address, home, seed=seed, backlog=0.7) as scene:
         await _options(scene, HOUR_MS)
         worker = await scene.worker()
         await scene.at(0.6)
@@ -39,6 +39,7 @@ async def under_restore(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
         await worker.has(1, "opening")
         worker.signal(signal.SIGSTOP)
         told = await _compacted(scene, DELETIONS_KEPT_MS, lambda _: True)
+        await scene.load()
         worker.signal(signal.SIGCONT)
         scene.supervise(worker)
         return await scene.finish(told)
@@ -46,19 +47,21 @@ async def under_restore(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
 
 async def beyond_a_disk(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     """A worker comes back with a disk of long ago; what it missed is compacted away, also that rows were deleted."""
-    async with Scene(kafka.address, home, seed=seed, backlog=0.7) as scene:
+    async with Scene(kafka.address, home, seed=seed, events=6_000, backlog=0.85) as scene:
         await _options(scene, HOUR_MS)
         first = await scene.worker()
         await scene.at(0.4)
         await first.stop()
         old = {key for partition in range(scene.settings.partitions) for key in _rows(first, partition)}
         second = await scene.worker()
-        await scene.at(0.69)
-        # Deletions go with the second compaction that meets them.
+        await scene.at(0.84)
+        deleted = old - scene.follower.leads().keys()
+        # They go with the second compaction that meets them.
         await _compacted(scene, 0, lambda _: True)
         await scene.load()
         await scene.drained()
-        deleted = old - scene.follower.leads().keys()
+        deleted -= scene.follower.leads().keys()
+        assert deleted, "no row of the old disk was deleted"
         told = await _compacted(scene, 0, lambda records: bool(deleted - {record.key for record in records}))
         await second.stop()
         _age(first, LONG_AGO_MS)

@@ -111,12 +111,13 @@ async def frozen(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
 
 async def wiped(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     """A worker is killed and its disk is lost."""
-    async with Scene(kafka.address, home, seed=seed) as scene:
+    async with Scene(kafka.address, home, seed=seed, backlog=0.6) as scene:
         worker = await scene.worker()
         await scene.at(0.3)
         worker.signal(signal.SIGKILL)
         await worker.ended()
         await asyncio.to_thread(shutil.rmtree, worker.data)
+        scene.load()
         await worker.start()
         await worker.has(scene.settings.partitions)
         rows = total(await worker.metrics(), "leadstream_recovered_rows_total")
