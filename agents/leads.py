@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.reader import Reader
 from app.domain.rulebook import Rules
-from app.engine.lanes import wall_ms
+from app.engine.clock import wall_ms
 from app.engine.program import Rows
 from app.engine.worker import Agents, Builder
 from app.leads import explain

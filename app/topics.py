@@ -13,6 +13,8 @@ from app.connection import BrokerError, client_options, reach
 from app.settings import MIB, Settings
 
 HOUR_MS: Final = 3_600_000
+DELETIONS_KEPT_MS: Final = 24 * HOUR_MS
+"""For how long at least a changelog tells that a row was deleted; Kafka's default."""
 FOREVER_MS: Final = 2**63 - 1
 INPUT_BYTES: Final = 8 * MIB
 """What `events.*` admit: a message above 1,000,000 bytes is rejected by the lane, not lost by the broker."""
@@ -43,6 +45,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     written_by_lanes: bool = False
     """Every record that a lane sends has `{lane, epoch, seq}` headers and no other program may forge them."""
     compaction_lag_ms: int | None = None
+    deletions_kept_ms: int | None = None
+    """How long compaction keeps the null of a key that was deleted."""
     any_time: bool = False
     """Records may carry any timestamp; Kafka 4 refuses those that are more than an hour ahead unless it is told so."""
 
@@ -54,6 +58,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
             options["retention.ms"] = str(self.retention_ms)
         if self.compaction_lag_ms is not None:
             options["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
+        if self.deletions_kept_ms is not None:
+            options["delete.retention.ms"] = str(self.deletions_kept_ms)
         if self.any_time:
             options["message.timestamp.after.max.ms"] = str(FOREVER_MS)
         return options
@@ -100,6 +106,7 @@ def changelog(settings: Settings, table: str) -> Topic:
         what=f"Every change of the {table} table, one record batch a step; a worker rebuilds its state from it.",
         cleanup="compact",
         compaction_lag_ms=HOUR_MS,
+        deletions_kept_ms=DELETIONS_KEPT_MS,
         max_bytes=settings.largest_batch_bytes,
     )
 

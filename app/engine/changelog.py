@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+from app.engine.clock import wall_ms
 from app.engine.kafka import Log, Logged, Row
 from app.engine.meters import Meter
 from app.engine.protocol import (
@@ -12,6 +13,7 @@ from app.engine.protocol import (
     FencedError,
     ForeignLogError,
     LogError,
+    OutdatedCopyError,
     StaleKeys,
     Stamp,
     decode_meta,
@@ -20,17 +22,20 @@ from app.engine.protocol import (
 )
 from app.engine.store import PartitionRows
 from app.settings import Settings
+from app.topics import DELETIONS_KEPT_MS
 
 log = logging.getLogger(__name__)
 
 TRIES: Final = 20
 """How often a take-over starts over when others keep appending."""
+FORGIVEN_MS: Final = DELETIONS_KEPT_MS // 2
+"""A local copy that was whole so recently finds every later deletion in the changelog; half, since clocks differ."""
 
 
 class Changelog:
     """One partition of a changelog and the local rows made from it.
 
-    `wiped` empties the local rows, for when the changelog is not the one they were made from.
+    `wiped` empties the local rows, for when the changelog cannot bring them up to date.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Changelog:
         rows: PartitionRows,
         wiped: Callable[[], PartitionRows],
         meter: Meter | None = None,
+        clock: Callable[[], int] = wall_ms,
     ) -> None:
         self._settings = settings
         self._topic = topic
@@ -51,6 +57,9 @@ class Changelog:
         """Offsets between two appends: each commit of a transaction takes one in the partition."""
         self._wiped = wiped
         self.meter = meter if meter is not None else Meter()
+        self._clock = clock
+        self._whole_at = 0
+        """When the rows were whole that the changelog is read on top of."""
         self._end = 0
         self.rows = rows
 
@@ -62,17 +71,22 @@ class Changelog:
         """
         try:
             return await self._take_over()
-        except ForeignLogError as error:
+        except (ForeignLogError, OutdatedCopyError) as error:
             log.warning("%s; its local copy is dropped and rebuilt", error)
             self.rows = self._wiped()
             return await self._take_over()
 
     async def _take_over(self) -> int:
         stale = StaleKeys(self.rows.stamp)
+        following = self.rows.next_offset
+        # What there is of an empty copy is whole.
+        self._whole_at = self.rows.whole_at if following else self._clock()
         async with self._appends.reader(self._topic, self._partition) as reader:
-            await reader.seek(self.rows.next_offset)
+            await reader.seek(following)
             for _ in range(TRIES):
                 while (records := await reader.next()) is not None:
+                    self._check_age(following, records)
+                    following = records[-1].offset + 1
                     self._apply(records, stale)
                 end = await reader.position()
                 epoch = self.rows.epoch + 1
@@ -83,7 +97,7 @@ class Changelog:
                     if base < end:
                         raise ForeignLogError(f"{self._topic}/{self._partition} shrank from {end} to {base}")
                 if base == end:
-                    self.rows.write([marker], base, stamp)
+                    self.rows.write([marker], base, stamp, self._clock())
                     self._end = base + 1
                     await self._write_again(stale.keys, stamp)
                     return epoch
@@ -106,7 +120,7 @@ class Changelog:
         with self.meter.timed("changelog"):
             stale = await self._append([(key, value, headers) for key, value in rows], stamp, together)
         with self.meter.timed("rows"):
-            self.rows.write(rows, self._end - 1, stamp)
+            self.rows.write(rows, self._end - 1, stamp, self._clock())
         await self._write_again(stale - {key for key, _ in rows}, stamp)
 
     async def _append(
@@ -150,7 +164,20 @@ class Changelog:
             left += await self._append([(key, value, stamp.headers()) for key, value in batch], stamp)
             self.rows.write([], self._end - 1, stamp)
 
+    def _check_age(self, start: int, records: list[Logged]) -> None:
+        """Compaction leaves gaps, and after a while removes deletions too, whose rows an old copy would then keep.
+
+        Raises:
+            OutdatedCopyError: so it may be.
+        """
+        gap = records[-1].offset + 1 - start > len(records)
+        if gap and abs(self._clock() - self._whole_at) > FORGIVEN_MS:
+            raise OutdatedCopyError(
+                f"{self._topic}/{self._partition} was compacted since its local copy was whole, at {self._whole_at} "
+                f"(UTC ms), next offset {start}"
+            )
+
     def _apply(self, records: list[Logged], stale: StaleKeys) -> None:
         rows = [(r.key, r.value) for r in records if stale.accept(r.key, stamp_of(r.headers))]
-        self.rows.write(rows, records[-1].offset, stale.highest)
+        self.rows.write(rows, records[-1].offset, stale.highest, self._whole_at)
         self.meter.recovering(len(records))

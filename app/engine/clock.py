@@ -1,10 +1,16 @@
 """A lane's clock: how far time has come for leads that do nothing."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 WALL_CLOCK_DELAY_MS: Final = 1_000
 """How far the lane's clock stays behind the wall clock when nothing is left to read."""
+
+
+def wall_ms() -> int:
+    """Return the wall clock, UTC ms."""
+    return time.time_ns() // 1_000_000
 
 
 class LaneClock:

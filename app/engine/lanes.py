@@ -9,6 +9,7 @@ from typing import Any, Final
 from faust.types import TP
 
 from app.engine.changelog import Changelog
+from app.engine.clock import wall_ms
 from app.engine.kafka import Log
 from app.engine.lane import Chunk, Lane, LaneSpec
 from app.engine.meters import Meter, Metrics
@@ -25,11 +26,6 @@ log = logging.getLogger(__name__)
 
 IDLE_STEP_S: Final = 0.005
 """How long a step without input holds the event loop, about: a million leads that are due must not stall events."""
-
-
-def wall_ms() -> int:
-    """Return the wall clock, UTC ms."""
-    return time.time_ns() // 1_000_000
 
 
 class LaneAgent:

@@ -37,6 +37,10 @@ class ForeignLogError(LogError):
     """The changelog is not the one that the local rows were made from: it is shorter, or begins later."""
 
 
+class OutdatedCopyError(LogError):
+    """The changelog was compacted since the local rows were made: what was deleted meanwhile may not be told."""
+
+
 class Stamp(msgspec.Struct, frozen=True, order=True, array_like=True):
     """Who wrote a changelog record: epoch and step of the lane; in a header of each, since compaction may keep any."""
 

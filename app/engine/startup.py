@@ -174,6 +174,10 @@ def _needed(settings: Settings, spec: Topic) -> dict[str, _Need]:
         needed["min.compaction.lag.ms"] = _Need(
             str(spec.compaction_lag_ms), "a lane must find whole what others appended a moment ago"
         )
+    if spec.deletions_kept_ms is not None:
+        needed["delete.retention.ms"] = _Need(
+            str(spec.deletions_kept_ms), "a worker with an older local copy would keep rows that were deleted"
+        )
     if spec.retention_ms is not None:
         needed["retention.ms"] = _Need(
             str(spec.retention_ms), "records could go before they are read", setting=_retention(spec)

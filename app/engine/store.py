@@ -17,6 +17,8 @@ OFFSET_KEY: Final = b"\x00offset"
 """Local only: the last changelog offset that is applied, decimal text."""
 STAMP_KEY: Final = b"\x00stamp"
 """Local only: the highest stamp that was applied."""
+WHOLE_KEY: Final = b"\x00whole"
+"""Local only: when the rows were last known to be all that the changelog said, UTC ms, decimal text."""
 BLOOM_BITS: Final = 10
 SCAN_LIMIT: Final = 10_000
 
@@ -73,6 +75,12 @@ class PartitionRows:
         return NO_STAMP if row is None else _STAMP_CODEC.decode(row)
 
     @property
+    def whole_at(self) -> int:
+        """When these rows were last known to be all that the changelog said, UTC ms; 0 when that is unknown."""
+        row = self.get(WHOLE_KEY)
+        return 0 if row is None else int(row)
+
+    @property
     def epoch(self) -> int:
         """The newest epoch marker that was applied, 0 when there is none."""
         row = self.get(EPOCH_KEY)
@@ -83,15 +91,18 @@ class PartitionRows:
         """The meta row."""
         return self.get(META_KEY)
 
-    def write(self, rows: Iterable[Change], last_offset: int, stamp: Stamp) -> None:
+    def write(self, rows: Iterable[Change], last_offset: int, stamp: Stamp, whole_at: int | None = None) -> None:
         """Apply rows (None deletes), the changelog offset of the last one and its stamp, all or nothing.
 
+        `whole_at`: UTC ms, when there was nothing in the changelog that these rows do not say; None leaves it as it is.
         The index of timed rows goes with them, so that it is right after each write, also while a changelog is read.
         """
         changes = list(rows)
         moved, dues = self._index.changes(changes)
         changes += moved
         changes += [(OFFSET_KEY, b"%d" % last_offset), (STAMP_KEY, msgspec.msgpack.encode(stamp))]
+        if whole_at is not None:
+            changes.append((WHOLE_KEY, b"%d" % whole_at))
         self._commit(changes)
         self._index.written(moved, dues)
 

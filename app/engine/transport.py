@@ -246,6 +246,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._passed.clear()
         await super().on_partitions_revoked(revoked)
 
+    async def commit_and_end_transactions(self) -> None:
+        """Do nothing when the worker stops: it has committed, in bounded time, unless it crashed.
+
+        After a crash the consumer's thread has ended, or is about to, and may never answer.
+        """
+
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """Tell Faust's recovery that the changelogs are empty: lanes read them themselves, to the real end."""
         return dict.fromkeys(partitions, 0)

@@ -9,7 +9,7 @@ import msgspec
 
 from app.domain.event import Rejected
 from app.domain.identity import lead_id, owner
-from app.engine.lanes import wall_ms
+from app.engine.clock import wall_ms
 from app.engine.program import Rows
 from app.leads.inforce import DEFAULT_BRAND
 from app.leads.program import LeadProgram

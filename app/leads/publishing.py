@@ -8,8 +8,8 @@ import orjson
 
 from app.domain.outputs import iso
 from app.domain.partition import partition_of
+from app.engine.clock import wall_ms
 from app.engine.kafka import Log
-from app.engine.lanes import wall_ms
 from app.leads.commands import Switch, encode
 from app.rules.version import Version
 from app.settings import Settings

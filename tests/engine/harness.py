@@ -85,10 +85,10 @@ class CrashingTransactions(Transactions, CrashingLog):
 class CrashingRows(PartitionRows):
     crash: Crash | None = None
 
-    def write(self, rows: Any, last_offset: int, stamp: Stamp) -> None:
+    def write(self, rows: Any, last_offset: int, stamp: Stamp, whole_at: int | None = None) -> None:
         if self.crash:
             self.crash.here("before write")
-        super().write(rows, last_offset, stamp)
+        super().write(rows, last_offset, stamp, whole_at)
         if self.crash:
             self.crash.here("after write")
 

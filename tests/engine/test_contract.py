@@ -35,6 +35,7 @@ OVERRIDDEN: list[tuple[Any, type, str, list[str]]] = [
     (transport.ConsumerThread, driver.AIOKafkaConsumerThread, "on_start", ["self"]),
     (transport.Consumer, driver.Consumer, "perform_seek", ["self"]),
     (transport.Consumer, driver.Consumer, "on_partitions_revoked", ["self", "revoked"]),
+    (transport.Consumer, driver.Consumer, "commit_and_end_transactions", ["self"]),
     (transport.Consumer, driver.Consumer, "highwaters", ["self", "partitions"]),
     (transport.ConsumerThread, driver.AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"]),
     (worker.StrictRecovery, Recovery, "_wait", ["self", "coro", "timeout"]),

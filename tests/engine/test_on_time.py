@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from agents.leads import leads
 from app import topics
 from app.connection import client_options
-from app.engine.lanes import Engine, wall_ms
+from app.engine.clock import wall_ms
+from app.engine.lanes import Engine
 from app.engine.metrics import Metric
 from app.engine.worker import build, running
 from app.rules import loads

@@ -77,6 +77,11 @@ ALTERED: list[tuple[str, dict[str, str | None], str]] = [
         "min.compaction.lag.ms is 60000, expected 3600000 or more: a lane",
     ),
     (
+        "changelog",
+        {"delete_retention_ms": "3600000"},
+        "delete.retention.ms is 3600000, expected 86400000 or more: a worker with an older local copy",
+    ),
+    (
         "commands",
         {"retention_ms": "3600000"},
         "retention.ms is 3600000, expected 604800000 or more (commands_retention_ms): records could go",

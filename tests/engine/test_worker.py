@@ -97,8 +97,12 @@ async def test_records_that_a_poll_from_before_a_rebalance_brings_are_read_again
 
 
 class Faulty(Toy):
+    """Raises at a record, unless that has the key `fine`."""
+
     def step(self, records: Sequence[Record], rows: Rows) -> Step:
-        raise ZeroDivisionError("a bug")
+        if any(record.key != b"fine" for record in records):
+            raise ZeroDivisionError("a bug")
+        return super().step(records, rows)
 
 
 def faulty(builder: Builder, settings: Settings) -> None:
@@ -115,6 +119,22 @@ async def test_a_program_that_raises_ends_the_worker_and_nothing_is_acknowledged
     assert isinstance(app.crash_reason, ZeroDivisionError)
     assert await committed(settings) == {}
     assert await counted(settings, ends) == {b"a": 1}
+
+
+async def test_a_worker_that_crashes_before_it_has_committed_ends_at_once(new_settings: NewSettings) -> None:
+    settings = await new_settings(partitions=1, commit_ms=60_000)
+    web = topics.topics(settings).web.name
+    done = await publish(settings, [(web, b"fine", b"x")])
+    began = time.monotonic()
+    try:
+        async with running(build(settings, [faulty])) as engine:
+            await engine.drained(done)
+            ends = await publish(settings, [(web, b"a", b"x")])
+            began = time.monotonic()
+            await engine.drained(ends)
+    except ZeroDivisionError:
+        took = time.monotonic() - began
+    assert took < settings.request_timeout_ms / 2_000, "it waited for a thread that had ended with it"
 
 
 def environment(settings: Settings) -> dict[str, str]:

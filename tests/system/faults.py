@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from tests.kafka import Kafka
-from tests.system import faults_brokers, faults_disks, faults_workers
+from tests.system import faults_brokers, faults_compaction, faults_disks, faults_lines, faults_workers
 from tests.system.faults_scene import Outcome
 
 Breaks = Callable[..., Awaitable[Outcome]]
@@ -33,14 +33,15 @@ class Fault(msgspec.Struct, frozen=True):
 FAULTS = {
     "told to stop": Fault(faults_workers.told_to_stop),
     "come and go": Fault(faults_workers.come_and_go),
+    "killed at each line": Fault(faults_lines.killed_at_each_line),
     "disk wiped": Fault(faults_workers.wiped),
     "frozen": Fault(faults_workers.frozen),
     "broker killed": Fault(faults_brokers.one_of_three_killed, brokers=3),
     "broker paused": Fault(faults_brokers.paused_at_work),
     "broker paused in recovery": Fault(faults_brokers.paused_at_take_over),
     "disk full": Fault(faults_disks.disk_full),
-    "compacted in recovery": Fault(faults_brokers.compacted_under_restore, options=faults_brokers.CLEANS_AT_ONCE),
-    "compacted beyond a disk": Fault(faults_brokers.compacted_beyond_a_disk, options=faults_brokers.CLEANS_AT_ONCE),
+    "compacted in recovery": Fault(faults_compaction.under_restore, options=faults_compaction.CLEANS_AT_ONCE),
+    "compacted beyond a disk": Fault(faults_compaction.beyond_a_disk, options=faults_compaction.CLEANS_AT_ONCE),
 }
 
 

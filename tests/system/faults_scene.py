@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +16,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from app import topics
 from app.embedded import settings_for
+from app.engine.program import Record
 from app.engine.protocol import META_KEY, decode_meta
 from tests.engine.onepiece import OnePiece
-from tests.system.faults_worker import Worker
+from tests.system.faults_worker import WORKER, Worker
 from tests.system.killing import Follower, StuckError, advance, readers, receive
-from tests.system.kills import Variant, compare
+from tests.system.kills import Variant, compare, compare_disks
 from tests.system.shop_slices import UNTIL, shop_slices
 
 PATIENT_MS = 400_000
@@ -49,11 +50,20 @@ class Scene:
     """Traffic, workers and an outsider; `finish` compares all with a fold in one piece."""
 
     def __init__(
-        self, broker: str, home: Path, *, seed: int = 1, events: int = EVENTS, rate: float = 0.0, **changes: Any
+        self,
+        broker: str,
+        home: Path,
+        *,
+        seed: int = 1,
+        events: int = EVENTS,
+        backlog: float = 1.0,
+        rate: float = 0.0,
+        **changes: Any,
     ) -> None:
         """Args.
 
-        rate: events a second; 0: all before anything else, as a backlog.
+        backlog: the share of the events that is published before anything else; the rest is `load`.
+        rate: events a second of the load; 0: as fast as it goes.
         """
         own = f"f{uuid.uuid4().hex[:8]}"
         plain: dict[str, Any] = {
@@ -78,6 +88,7 @@ class Scene:
             self.ends[record.topic, record.partition] = record.offset + 1
         self.events = len(self._slice.records)
         self.follower = Follower(self.outside)
+        self._backlog = round(self.events * backlog)
         self._rate = rate
         self._began = time.monotonic()
         self._stack = AsyncExitStack()
@@ -86,8 +97,7 @@ class Scene:
     async def __aenter__(self) -> Self:
         await topics.create(self.settings)
         await self._stack.enter_async_context(self.follower)
-        if not self._rate:
-            await self._publish()
+        await self._publish(self._slice.records[: self._backlog])
         return self
 
     async def __aexit__(
@@ -100,13 +110,16 @@ class Scene:
             await worker.destroy()
         await self._stack.aclose()
 
-    def load(self) -> None:
-        """Begin to publish at the rate that was asked for."""
-        self._tasks.append(asyncio.create_task(self._publish()))
+    def load(self) -> asyncio.Task[None]:
+        """Begin to publish what is no backlog, at the rate that was asked for; the task ends when all is there."""
+        task = asyncio.create_task(self._publish(self._slice.records[self._backlog :]))
+        self._tasks.append(task)
+        return task
 
-    async def worker(self) -> Worker:
+    async def worker(self, program: tuple[str, ...] = WORKER) -> Worker:
         """Start another worker."""
         worker = Worker(self.settings, self.settings.data_dir / f"worker{len(self.workers)}")
+        worker.program = program
         self.workers.append(worker)
         await worker.start()
         return worker
@@ -130,7 +143,9 @@ class Scene:
         assert worker.last_words(), f"it does not say why: {worker.said()[-3_000:]}"
         self.deaths.append(worker.last_words())
 
-    async def _publish(self) -> None:
+    async def _publish(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
         producer = AIOKafkaProducer(
             bootstrap_servers=list(self.settings.brokers),
             linger_ms=5,
@@ -141,14 +156,14 @@ class Scene:
         began = time.monotonic()
         try:
             sent = []
-            for number, record in enumerate(self._slice.records):
+            for number, record in enumerate(records):
                 ahead = number / self._rate - (time.monotonic() - began) if self._rate else 0
                 if ahead > 0.02:
                     await asyncio.sleep(ahead)
                 to = {"partition": record.partition, "timestamp_ms": record.timestamp}
                 sent.append(await producer.send(record.topic, key=record.key, value=record.value, **to))
             landed = [(await future).offset for future in sent]
-            assert landed == [record.offset for record in self._slice.records], "the traffic itself was doubled"
+            assert landed == [record.offset for record in records], "the traffic itself was doubled"
         finally:
             await producer.stop()
 
@@ -238,6 +253,7 @@ class Scene:
         await self.follower.look()
         received = await receive(self.outside)
         compare(Variant(replay=False), received.told, oracle, self.follower)
+        compare_disks(self.follower, [worker.home for worker in self.workers])
         return Outcome(
             events=self.events,
             leads=len(oracle.leads),

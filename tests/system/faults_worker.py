@@ -13,8 +13,9 @@ from app.embedded import dying_with_us
 from app.settings import Settings
 from tests.engine.scrape import Samples, free_port, scrape
 from tests.engine.scrape import health as asked
-from tests.system.killing import ROOT, SHOP
+from tests.system.killing import ROOT, SHOP, StuckError
 
+WORKER = ("-c", "from app.cli import main; main()", "worker")
 END_S = 60.0
 """A worker that ends takes no longer."""
 
@@ -37,6 +38,8 @@ class Worker:
     def __init__(self, settings: Settings, home: Path) -> None:
         self.home = home
         self.data = home / "data"
+        self.program: tuple[str, ...] = WORKER
+        """What Python runs in the lives to come."""
         self.port = free_port()
         changes: dict[str, Any] = {"data_dir": self.data, "web_port": self.port, "rules": (str(SHOP),)}
         self._given = environment(msgspec.structs.replace(settings, **changes))
@@ -65,7 +68,7 @@ class Worker:
         with self.log.open("ab") as said:
             self._life_from = said.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *(*dying_with_us(), sys.executable, "-c", "from app.cli import main; main()", "worker"),
+                *(*dying_with_us(), sys.executable, *self.program),
                 cwd=ROOT,
                 env={**os.environ, **self._given},
                 stdout=said,
@@ -78,10 +81,13 @@ class Worker:
         self._process.send_signal(number)
 
     async def ended(self, within_s: float = END_S) -> int:
-        """Return the exit status when it has ended. Raises TimeoutError."""
+        """Return the exit status when it has ended. Raises StuckError."""
         assert self._process is not None
-        async with asyncio.timeout(within_s):
-            return await self._process.wait()
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._process.wait()
+        except TimeoutError as error:
+            raise StuckError(f"a worker did not end in {within_s:.0f} s: {self.said()[-3_000:]}") from error
 
     async def stop(self) -> None:
         """Tell it to stop; it must end well."""

@@ -18,10 +18,17 @@ AFTER_SESSION_S = 5.0
 
 async def told_to_stop(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     """SIGTERM in mid-chunk: it drains, commits and ends with 0; the next worker reads on where it stopped."""
-    async with Scene(kafka.address, home, seed=seed) as scene:
+    async with Scene(kafka.address, home, seed=seed, backlog=0.5) as scene:
         first = await scene.worker()
-        await scene.at(0.2)
-        await first.stop()
+        await scene.at(0.02)
+        # However fast it is, half of the events wait when it goes on and finds the signal.
+        first.signal(signal.SIGSTOP)
+        await scene.load()
+        first.signal(signal.SIGTERM)
+        since = time.monotonic()
+        first.signal(signal.SIGCONT)
+        assert await first.ended() == 0, first.said()[-3_000:]
+        took = time.monotonic() - since
         await scene.follower.look()
         done = scene.processed()
         taken = sum(done.values())
@@ -34,12 +41,13 @@ async def told_to_stop(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
         resent = total(counted, "leadstream_outbox_resent_total")
         assert read == scene.events - taken, "the second worker took events that the first one had taken"
         assert again <= resent, f"{again} records were read again, and only {resent} sent again"
-        return await scene.finish(f"{taken:,} events before, {read:,} after, 0 twice; outbox of {resent} sent again")
+        told = f"{taken:,} events before, {read:,} after, 0 twice; outbox of {resent} sent again"
+        return await scene.finish(f"it ended {took:.1f} s after SIGTERM: {told}")
 
 
 async def come_and_go(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     """A second worker joins under load, leaves, joins again and is killed: how long a partition stands still."""
-    async with Scene(kafka.address, home, seed=seed, events=14_000, rate=200) as scene:
+    async with Scene(kafka.address, home, seed=seed, events=14_000, backlog=0, rate=200) as scene:
         stays = await scene.worker()
         all_lanes = scene.settings.partitions
         await stays.has(all_lanes)
@@ -103,12 +111,13 @@ async def frozen(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
 
 async def wiped(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     """A worker is killed and its disk is lost."""
-    async with Scene(kafka.address, home, seed=seed) as scene:
+    async with Scene(kafka.address, home, seed=seed, backlog=0.6) as scene:
         worker = await scene.worker()
         await scene.at(0.3)
         worker.signal(signal.SIGKILL)
         await worker.ended()
         await asyncio.to_thread(shutil.rmtree, worker.data)
+        scene.load()
         await worker.start()
         await worker.has(scene.settings.partitions)
         rows = total(await worker.metrics(), "leadstream_recovered_rows_total")

@@ -69,15 +69,17 @@ class Follower:
 
     async def look(self) -> None:
         """Read what is new."""
-        for reader, stale, rows in zip(self._readers, self._stale, self.rows, strict=True):
-            while (records := await reader.next()) is not None:
-                for record in records:
-                    if not stale.accept(record.key, stamp_of(record.headers)):
-                        continue
-                    if record.value is None:
-                        rows.pop(record.key, None)
-                    else:
-                        rows[record.key] = record.value
+        await asyncio.gather(*map(self._read, self._readers, self._stale, self.rows))
+
+    async def _read(self, reader: Reader, stale: StaleKeys, rows: dict[bytes, bytes]) -> None:
+        while (records := await reader.next()) is not None:
+            for record in records:
+                if not stale.accept(record.key, stamp_of(record.headers)):
+                    continue
+                if record.value is None:
+                    rows.pop(record.key, None)
+                else:
+                    rows[record.key] = record.value
 
     async def drained_now(self, ends: dict[tuple[str, int], int]) -> bool:
         """Look, then say whether all is processed."""
@@ -197,16 +199,22 @@ class Workers:
         """The last words of each."""
         return "\n".join((home / "worker.log").read_text(errors="replace")[-3_000:] for home in self.homes)
 
-    def local_rows(self, partition: int) -> list[tuple[int, dict[bytes, bytes]]]:
-        """Return (next changelog offset, rows) of each local copy of a partition."""
-        found = []
-        for home in self.homes:
-            for path in home.glob(f"data/*/tables/leads-{partition}.db"):
-                database = Memory(8 << 20, 8 << 20).open(path)
-                rows = PartitionRows(database)
-                found.append((rows.next_offset, dict(rows.scan(b"", limit=1_000_000))))
-                database.close()
-        return found
+
+def databases(home: Path, partition: int | str = "*") -> list[Path]:
+    """Return where a worker keeps its copy of a partition, of each if none is given."""
+    return sorted(home.glob(f"data/*/tables/leads-{partition}.db"))
+
+
+def local_rows(homes: Sequence[Path], partition: int) -> list[tuple[int, dict[bytes, bytes]]]:
+    """Return (next changelog offset, rows) of each local copy of a partition that workers left."""
+    found = []
+    for home in homes:
+        for path in databases(home, partition):
+            database = Memory(8 << 20, 8 << 20).open(path)
+            rows = PartitionRows(database)
+            found.append((rows.next_offset, dict(rows.scan(b"", limit=1_000_000))))
+            database.close()
+    return found
 
 
 async def publish(settings: Settings, records: Sequence[Record], ends: dict[tuple[str, int], int]) -> None:

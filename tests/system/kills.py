@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from app.embedded import EmbeddedBroker, settings_for
 from app.settings import Settings
 from tests.engine.onepiece import OnePiece, Told, leads_in
 from tests.kafka import Kafka
-from tests.system.killing import Follower, Workers, advance, drained, publish, readers, receive
+from tests.system.killing import Follower, Workers, advance, drained, local_rows, publish, readers, receive
 from tests.system.shop_slices import shop_slices
 
 SESSION_MS = 1_000
@@ -105,7 +106,7 @@ async def run(
         if variant.exactly_once:
             assert received.repeats == 0, f"{received.repeats} outputs came again"
         compare(variant, received.told, oracle, follower)
-        _compare_disks(follower, workers)
+        compare_disks(follower, workers.homes)
         return Outcome(
             kills=workers.kills,
             at_work=at_work,
@@ -180,11 +181,11 @@ def _unnumbered(told: Told) -> Counter[tuple[str, bytes | None, bytes]]:
     return kept
 
 
-def _compare_disks(follower: Follower, workers: Workers) -> None:
+def compare_disks(follower: Follower, homes: Sequence[Path]) -> None:
     """The newest local copy of each partition is what the changelog says."""
     for partition, rows in enumerate(follower.rows):
         known = {key: value for key, value in rows.items() if not key.startswith(b"\x00")}
-        _, newest = max(workers.local_rows(partition), key=lambda copy: copy[0])
+        _, newest = max(local_rows(homes, partition), key=lambda copy: copy[0])
         assert newest == known, f"the local copy of partition {partition} differs from its changelog"
 
 
