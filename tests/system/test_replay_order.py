@@ -101,7 +101,7 @@ def test_gzip_and_standard_input_are_read(tmp_path: Path, monkeypatch: pytest.Mo
         assert (lines[2].input.name, lines[2].input.topic, lines[2].line) == ("-", "events.crm", 1)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 10_000)[:-20]])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 10_000)[:-20]], ids=["none", "cut short"])
 def test_what_is_no_whole_gzip_is_an_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "web.jsonl.gz"
     file.write_bytes(content)
