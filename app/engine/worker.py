@@ -95,10 +95,9 @@ class App(faust.App):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Close the lanes while their stores and connections are still there."""
         await self.intake.pause()
-        if not self.crashed:  # else the consumer's thread has ended, and would never answer
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(self.conf.broker_request_timeout):
-                    await self.consumer.commit()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(self.conf.broker_request_timeout):
+                await self.consumer.commit()
         await super().on_stop()
         await self.intake.log.__aexit__(None, None, None)
 
