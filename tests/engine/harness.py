@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import random
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -257,3 +259,28 @@ async def live(
         except CrashError:
             return None
         return station.counts()
+
+
+def crashes(points: Sequence[str], when: range, *, lives: int, seed: int) -> Iterator[Crash]:
+    """How each of so many lives ends: at the points in turn, at an `nth` time in `when`, one in five with its disk."""
+    chance = random.Random(seed)
+    for life in range(lives):
+        yield Crash(points[life % len(points)], chance.choice(when), wipe=chance.random() < 0.2)
+
+
+async def live_on(
+    settings: Settings, make: Callable[[int], Program], ends: Ends, deaths: Iterable[Crash]
+) -> tuple[dict[bytes, int] | None, Counter[str]]:
+    """Life after life of a worker until one comes to the end of all input: its counts, and where the others died.
+
+    The last life, if none of `deaths` is left for it, has no crash.
+    """
+    died = Counter[str]()
+    for crash in deaths:
+        counts = await live(settings, make, ends, crash)
+        if counts is not None:
+            return counts, died
+        died[crash.point] += 1
+        if crash.wipe:
+            shutil.rmtree(settings.data_dir)
+    return await live(settings, make, ends), died

@@ -8,7 +8,7 @@ from app import topics
 from app.settings import Settings
 from tests.engine.broker_io import Message, publish, read_all, read_once
 from tests.engine.conftest import NewSettings
-from tests.engine.harness import Crash, live
+from tests.engine.harness import crashes, live, live_on
 from tests.engine.toy import toy_of
 
 POINTS = ("before append", "after append", "before write", "after write", "before send", "after send")
@@ -48,18 +48,9 @@ async def test_a_lane_that_crashes_anywhere_counts_and_sends_once(new_settings: 
     settings = await new_settings(step_records=60)
     made, expected = messages(settings, 4_000, seed=2)
     ends = await publish(settings, made)
-    chance = random.Random(3)
-    counts, crashes = None, Counter[str]()
-    for life in range(60):
-        crash = Crash(POINTS[life % len(POINTS)], chance.randrange(1, 12), wipe=chance.random() < 0.2)
-        counts = await live(settings, toy_of(settings), ends, crash)
-        if counts is not None:
-            break
-        crashes[crash.point] += 1
-        if crash.wipe:
-            shutil.rmtree(settings.data_dir)
-    counts = counts or await live(settings, toy_of(settings), ends)
-    assert set(crashes) == set(POINTS)
+    deaths = crashes(POINTS, range(1, 12), lives=60, seed=3)
+    counts, died = await live_on(settings, toy_of(settings), ends, deaths)
+    assert set(died) == set(POINTS)
     assert counts == expected
     segments = topics.topics(settings).segments.name
     assert Counter(await read_once(settings, segments)) == tens(expected)

@@ -1,7 +1,6 @@
 """Steps as Kafka transactions: who reads what is committed sees each output once, and nothing of a step that died."""
 
 import asyncio
-import random
 import shutil
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from app.engine.worker import build, running
 from app.settings import Settings
 from tests.engine.broker_io import publish, read_all, read_once
 from tests.engine.conftest import NewSettings
-from tests.engine.harness import Crash, CrashError, Station, live
+from tests.engine.harness import Crash, CrashError, Station, crashes, live, live_on
 from tests.engine.scrape import free_port, scrape
 from tests.engine.test_crashes import messages, tens
 from tests.engine.test_takeover import compacted, local
@@ -48,18 +47,9 @@ async def test_a_lane_that_crashes_anywhere_sends_nothing_twice(kafka_settings: 
     settings = await kafka_settings(step_records=60, processing_guarantee="exactly_once")
     made, expected = messages(settings, 4_000, seed=2)
     ends = await publish(settings, made)
-    chance = random.Random(3)
-    counts, crashes = None, Counter[str]()
-    for life in range(80):
-        crash = Crash(POINTS[life % len(POINTS)], chance.randrange(5, 16), wipe=chance.random() < 0.2)
-        counts = await live(settings, toy_of(settings), ends, crash)
-        if counts is not None:
-            break
-        crashes[crash.point] += 1
-        if crash.wipe:
-            shutil.rmtree(settings.data_dir)
-    counts = counts or await live(settings, toy_of(settings), ends)
-    assert set(crashes) == set(POINTS)
+    deaths = crashes(POINTS, range(5, 16), lives=80, seed=3)
+    counts, died = await live_on(settings, toy_of(settings), ends, deaths)
+    assert set(died) == set(POINTS)
     assert counts == expected
     segments = topics.topics(settings).segments.name
     told = Counter((record.key, record.value) for record in await read_all(settings, segments))
