@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from app.embedded import EmbeddedBroker
 from tests.kafka import Kafka, why_not
 
 REQUIRED = os.environ.get("REQUIRE_KAFKA", "") not in ("", "0")
@@ -29,6 +30,13 @@ async def kafka(kafka_or_skip: None) -> AsyncIterator[Kafka]:
     """One broker of Apache Kafka; topics and groups of a test have names of their own."""
     async with Kafka(quick=True) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def embedded() -> AsyncIterator[str]:
+    """The address of one embedded broker, shared in the same way."""
+    async with EmbeddedBroker() as running:
+        yield running.address
 
 
 def pytest_configure(config: pytest.Config) -> None:

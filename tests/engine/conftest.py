@@ -1,15 +1,15 @@
 import itertools
+import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from app import topics
-from app.embedded import EmbeddedBroker, settings_for
+from app.embedded import settings_for
 from app.settings import Settings
 from tests.kafka import Kafka
 
@@ -22,12 +22,6 @@ class BrokerAt:
 
     address: str
     embedded: bool
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def embedded() -> AsyncIterator[str]:
-    async with EmbeddedBroker() as running:
-        yield running.address
 
 
 @pytest.fixture(scope="session", params=["embedded", "kafka"])
@@ -55,6 +49,14 @@ def kafka_settings(kafka: Kafka, tmp_path: Path) -> NewSettings:
 def embedded_settings(embedded: str, tmp_path: Path) -> NewSettings:
     """Settings on the embedded broker, for what only it does."""
     return _maker(BrokerAt(embedded, embedded=True), tmp_path)
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Lanes warn of each foreign record: in a simulation these are what is wanted."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 def _maker(broker: BrokerAt, tmp_path: Path) -> NewSettings:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from agents.leads import leads
@@ -22,6 +23,7 @@ from app.engine.worker import build, running
 from app.rules import loads
 from app.settings import Settings
 from tests.engine.conftest import NewSettings
+from tests.processes import LEADSTREAM, ROOT, environment
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 RULES = """
@@ -187,15 +189,11 @@ async def test_a_lead_leaves_on_time_after_a_restart_of_its_worker(new_settings:
 @asynccontextmanager
 async def process(settings: Settings, rules: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a worker in a process of its own."""
-    names = ("app_id", "topic_prefix", "partitions", "replication_factor", "min_insync_replicas", "data_dir")
-    times = ("session_timeout_ms", "fetch_wait_ms")
-    given = {name: str(getattr(settings, name)) for name in names}
-    given |= {name: f"{getattr(settings, name)}ms" for name in times}
-    given |= {"brokers": ",".join(settings.brokers), "rules": str(rules)}
+    own = environment(msgspec.structs.replace(settings, rules=(str(rules),)))
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", "worker"),
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, **{f"LEADSTREAM_{name.upper()}": value for name, value in given.items()}},
+        *(sys.executable, *LEADSTREAM, "worker"),
+        cwd=ROOT,
+        env={**os.environ, **own},
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:

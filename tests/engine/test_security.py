@@ -23,8 +23,8 @@ from app.settings import Settings, SettingsError
 from tests.engine.broker_io import read_once
 from tests.engine.toy import toy
 from tests.kafka import Kafka, Security
+from tests.processes import LEADSTREAM, ROOT
 
-ROOT = Path(__file__).parents[2]
 USERS = {"lea": "a long = pass: word#1", "other": "secret"}
 
 
@@ -221,7 +221,7 @@ async def test_a_wrong_password_ends_each_command_with_one_line(
         f'tls_ca_file = "{papers.ca}"\n'
     )
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", *command, "--config", str(config)),
+        *(sys.executable, *LEADSTREAM, *command, "--config", str(config)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -244,7 +244,7 @@ async def test_a_replay_logs_in_and_leaves_no_topic(login: str, papers: Papers, 
     )
     for broker in (["--broker", login], []):  # the embedded one wants neither
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from app.cli import main; main()", "replay", "--web", str(lines)),
+            *(sys.executable, *LEADSTREAM, "replay", "--web", str(lines)),
             *("--out", str(tmp_path / "out"), "--config", str(config), *broker),
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,

@@ -1,7 +1,6 @@
 """Rules published while lanes die: nothing is told two ways, and everybody ends up by the last version."""
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,14 +12,9 @@ from tests.engine.simcheck import WrongError
 from tests.engine.simulate import simulate_many
 from tests.engine.test_simulation import POINTS
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 RUNS = 100
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 async def test_leads_go_by_the_rules_of_their_lane_through_every_crash() -> None:

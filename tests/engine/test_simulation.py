@@ -4,8 +4,6 @@ The lanes, changelogs and the protocol are the real ones; the broker and the dis
 Each rule of the protocol is broken once, to see that the simulation notices.
 """
 
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +13,8 @@ from tests.engine import simbroken, simleads
 from tests.engine.simcheck import WrongError
 from tests.engine.simulate import simulate, simulate_many
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 RUNS = 2_000
 LEAD_RUNS = 300
 BROKEN_RUNS = 400
@@ -22,14 +22,6 @@ POINTS = {
     *("append on its way", "append acknowledged", "before write", "after write"),
     *("send on its way", "send acknowledged", "read acknowledged", "earliest acknowledged", "fenced"),
 }
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Lanes warn of each foreign record: here they are what is wanted."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 async def test_whatever_happens_nothing_is_lost_doubled_or_told_two_ways() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ from app.settings import Settings
 from app.topics import Topic
 from tests.engine.conftest import NewSettings
 from tests.engine.test_worker import environment
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import LEADSTREAM, ROOT
 
 
 async def alter(settings: Settings, topic: Topic, **changes: str | None) -> None:
@@ -39,7 +37,7 @@ async def alter(settings: Settings, topic: Topic, **changes: str | None) -> None
 async def worker_says(settings: Settings) -> tuple[int | None, str]:
     """Run a worker process: its exit status and what it said."""
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", "worker"),
+        *(sys.executable, *LEADSTREAM, "worker"),
         cwd=ROOT,
         env={name: value for name, value in environment(settings).items() if name != "LEADSTREAM_LOG_LEVEL"},
         stdout=asyncio.subprocess.PIPE,

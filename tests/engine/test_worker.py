@@ -10,8 +10,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -19,13 +19,13 @@ from app import topics
 from app.engine.program import Record, Rows, Step
 from app.engine.worker import Builder, build, run, running
 from app.settings import Settings
+from tests import processes
 from tests.engine.broker_io import Ends, publish, read_all, read_once
 from tests.engine.conftest import NewSettings
 from tests.engine.harness import Station
 from tests.engine.test_crashes import messages, tens
 from tests.engine.toy import Toy, toy, toy_of
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT
 
 
 async def counted(settings: Settings, ends: Ends) -> dict[bytes, int]:
@@ -138,21 +138,8 @@ async def test_a_worker_that_crashes_before_it_has_committed_ends_at_once(new_se
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "LEADSTREAM_BROKERS": ",".join(settings.brokers),
-        "LEADSTREAM_APP_ID": settings.app_id,
-        "LEADSTREAM_TOPIC_PREFIX": settings.topic_prefix,
-        "LEADSTREAM_PARTITIONS": str(settings.partitions),
-        "LEADSTREAM_REPLICATION_FACTOR": "1",
-        "LEADSTREAM_MIN_INSYNC_REPLICAS": "1",
-        "LEADSTREAM_SESSION_TIMEOUT_MS": str(settings.session_timeout_ms),
-        "LEADSTREAM_FETCH_WAIT_MS": str(settings.fetch_wait_ms),
-        "LEADSTREAM_DATA_DIR": str(settings.data_dir),
-        "LEADSTREAM_PROCESSING_GUARANTEE": settings.processing_guarantee,
-        "LEADSTREAM_STEP_RECORDS": "100",
-        "LEADSTREAM_LOG_LEVEL": "info",
-    }
+    """Of a process whose worker takes small steps."""
+    return {**os.environ, **processes.environment(msgspec.structs.replace(settings, step_records=100))}
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,6 @@
 """Faults of brokers: one of three killed, the only one paused at work and while a worker takes over."""
 
 import asyncio
-import shutil
-import signal
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -57,9 +55,7 @@ async def paused_at_take_over(kafka: Kafka, home: Path, seed: int = 1, pause_s: 
     async with Scene(kafka.address, home, seed=seed, backlog=0.6, **_time_outs(pause_s)) as scene:
         worker = await scene.worker()
         await scene.at(0.5)
-        worker.signal(signal.SIGKILL)
-        await worker.ended()
-        await asyncio.to_thread(shutil.rmtree, worker.data)
+        await worker.lose()
         await scene.load()
         await worker.start()
         await worker.has(1, "opening")

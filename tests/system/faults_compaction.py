@@ -1,7 +1,6 @@
 """Faults of compaction: under a worker that restores, and beyond what a worker's disk of long ago has."""
 
 import asyncio
-import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -32,9 +31,7 @@ async def under_restore(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
         await _options(scene, HOUR_MS)
         worker = await scene.worker()
         await scene.at(0.6)
-        worker.signal(signal.SIGKILL)
-        await worker.ended()
-        await asyncio.to_thread(shutil.rmtree, worker.data)
+        await worker.lose()
         await worker.start()
         await worker.has(1, "opening")
         worker.signal(signal.SIGSTOP)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -13,23 +14,12 @@ from app.embedded import dying_with_us
 from app.settings import Settings
 from tests.engine.scrape import Samples, free_port, scrape
 from tests.engine.scrape import health as asked
-from tests.system.killing import ROOT, SHOP, StuckError
+from tests.processes import LEADSTREAM, ROOT, environment
+from tests.system.killing import SHOP, StuckError
 
-WORKER = ("-c", "from app.cli import main; main()", "worker")
+WORKER = (*LEADSTREAM, "worker")
 END_S = 60.0
 """A worker that ends takes no longer."""
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as a worker is given them."""
-    given = {}
-    for name in settings.__struct_fields__:
-        value: Any = getattr(settings, name)
-        if value == getattr(Settings(), name):
-            continue
-        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        given[f"LEADSTREAM_{name.upper()}"] = text.lower() if isinstance(value, bool) else text
-    return given
 
 
 class Worker:
@@ -88,6 +78,12 @@ class Worker:
                 return await self._process.wait()
         except TimeoutError as error:
             raise StuckError(f"a worker did not end in {within_s:.0f} s: {self.said()[-3_000:]}") from error
+
+    async def lose(self) -> None:
+        """Kill it, and its disk with it."""
+        self.signal(signal.SIGKILL)
+        await self.ended()
+        await asyncio.to_thread(shutil.rmtree, self.data)
 
     async def stop(self) -> None:
         """Tell it to stop; it must end well."""

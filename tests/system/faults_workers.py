@@ -1,7 +1,6 @@
 """Faults of workers: told to stop at work, more and fewer of them, killed, frozen while another takes over."""
 
 import asyncio
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -114,9 +113,7 @@ async def wiped(kafka: Kafka, home: Path, seed: int = 1) -> Outcome:
     async with Scene(kafka.address, home, seed=seed, backlog=0.6) as scene:
         worker = await scene.worker()
         await scene.at(0.3)
-        worker.signal(signal.SIGKILL)
-        await worker.ended()
-        await asyncio.to_thread(shutil.rmtree, worker.data)
+        await worker.lose()
         scene.load()
         await worker.start()
         await worker.has(scene.settings.partitions)

@@ -27,8 +27,8 @@ from app.leads.commands import Advance, encode
 from app.rules import load
 from app.settings import Settings
 from tests.engine.onepiece import Told
+from tests.processes import LEADSTREAM, ROOT, environment
 
-ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "tests" / "rules" / "shop.yaml"
 SWEEP = b"\x01sweep"
 PATIENCE_S = 60.0
@@ -132,30 +132,13 @@ class Workers:
     async def _start(self, home: Path) -> asyncio.subprocess.Process:
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         settings = self._settings
-        given = {
-            "BROKERS": ",".join(settings.brokers),
-            "APP_ID": settings.app_id,
-            "TOPIC_PREFIX": settings.topic_prefix,
-            "PARTITIONS": str(settings.partitions),
-            "REPLICATION_FACTOR": "1",
-            "MIN_INSYNC_REPLICAS": "1",
-            "SESSION_TIMEOUT_MS": f"{settings.session_timeout_ms}ms",
-            "REBALANCE_TIMEOUT_MS": f"{settings.rebalance_timeout_ms}ms",
-            "FETCH_WAIT_MS": f"{settings.fetch_wait_ms}ms",
-            "DATA_DIR": str(home / "data"),
-            "STEP_RECORDS": str(settings.step_records),
-            "IDLE_LEADS": str(settings.idle_leads),
-            "PROCESSING_GUARANTEE": settings.processing_guarantee,
-            "REPLAY": "true" if settings.replay else "false",
-            "RULES": str(SHOP),
-        }
-        environment = {**os.environ, **{f"LEADSTREAM_{name}": value for name, value in given.items()}}
+        own = msgspec.structs.replace(settings, data_dir=home / "data", rules=(str(SHOP),))
         with (home / "worker.log").open("ab") as said:
             self._lives_from[home] = said.tell()
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", "from app.cli import main; main()", "worker"),
+                *(sys.executable, *LEADSTREAM, "worker"),
                 cwd=ROOT,
-                env=environment,
+                env={**os.environ, **environment(own)},
                 stdout=said,
                 stderr=said,
             )

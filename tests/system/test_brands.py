@@ -1,13 +1,11 @@
 """Several brands in one stream, each by its own rules, from messages to what comes out."""
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import leadstream
+
 AT = "2026-01-01T23:30:00Z"  # half past midnight of the next day in Paris
 
 SHOP = """
@@ -50,15 +48,8 @@ WEB = [
 
 
 async def replay(out: Path, *arguments: str, **env: str) -> dict[str, list[dict[str, Any]]]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", "replay", "--out", str(out), *arguments),
-        cwd=ROOT,
-        env={**os.environ, **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, error = await process.communicate()
-    assert (process.returncode, error.decode()) == (0, "")
+    status, _, error = await leadstream("replay", "--out", str(out), *arguments, env=env)
+    assert (status, error) == (0, "")
     names = ("profiles", "segments", "conversions")
     return {name: [json.loads(line) for line in (out / f"{name}.jsonl").read_bytes().splitlines()] for name in names}
 

@@ -16,8 +16,8 @@ from app.cli.main import cli
 from app.cli.summary import Summary, amount, money
 from app.cli.terminal import console, show
 from app.embedded import EmbeddedBroker
+from tests.processes import LEADSTREAM, ROOT
 
-ROOT = Path(__file__).parents[2]
 RULES = ROOT / "tests" / "rules" / "shop.yaml"
 
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_used_is_told_in_a_line_with_status_1(tmp_path: Path, web
     }
     for arguments, expected in faults.items():
         told = subprocess.run(
-            [sys.executable, "-c", "from app.cli import main; main()", *arguments],
+            [sys.executable, *LEADSTREAM, *arguments],
             env={**os.environ, "LEADSTREAM_BROKERS": "127.0.0.1:1", "LEADSTREAM_DATA_DIR": str(tmp_path / "data")},
             capture_output=True,
             text=True,
@@ -138,7 +138,7 @@ async def test_topics_are_created_once_and_described(tmp_path: Path) -> None:
         )
 
         def told(*arguments: str) -> str:
-            command = [sys.executable, "-c", "from app.cli import main; main()", *arguments, "--config", str(config)]
+            command = [sys.executable, *LEADSTREAM, *arguments, "--config", str(config)]
             return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
         assert "events.web: MISSING" in told("topics", "describe")
@@ -259,7 +259,7 @@ def test_the_demo_goes_on_where_the_sample_ends() -> None:
 
 def test_the_demo_tells_the_sample_from_any_folder_and_whole(tmp_path: Path) -> None:
     told = subprocess.run(
-        [sys.executable, "-c", "from app.cli import main; main()", "demo"],
+        [sys.executable, *LEADSTREAM, "demo"],
         env={**os.environ, "ONCE": "1", "COLUMNS": "40", "PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         capture_output=True,

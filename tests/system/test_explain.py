@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -25,22 +26,10 @@ from app.embedded import EmbeddedBroker, settings_for
 from app.settings import Settings
 from tests.engine.broker_io import publish
 from tests.engine.scrape import free_port, health
+from tests.processes import LEADSTREAM, ROOT, environment, leadstream
 
-ROOT = Path(__file__).parents[2]
 RULES = ROOT / "tests" / "rules" / "shop.yaml"
 END = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-
-
-async def leadstream(*arguments: str, env: dict[str, str] | None = None, home: Path = ROOT) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", *arguments),
-        cwd=home,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, error = await process.communicate()
-    return process.returncode or 0, out.decode(), error.decode()
 
 
 # --- from files -------------------------------------------------------------------------------------------------------
@@ -115,24 +104,12 @@ async def workers(settings: Settings, home: Path, count: int, **env: str) -> Asy
     processes = []
     async with contextlib.AsyncExitStack() as stack:
         for port in ports:
-            own = {
-                "LEADSTREAM_BROKERS": ",".join(settings.brokers),
-                "LEADSTREAM_APP_ID": settings.app_id,
-                "LEADSTREAM_TOPIC_PREFIX": settings.topic_prefix,
-                "LEADSTREAM_PARTITIONS": str(settings.partitions),
-                "LEADSTREAM_REPLICATION_FACTOR": "1",
-                "LEADSTREAM_MIN_INSYNC_REPLICAS": "1",
-                "LEADSTREAM_SESSION_TIMEOUT_MS": "6000",
-                "LEADSTREAM_FETCH_WAIT_MS": "20",
-                "LEADSTREAM_DATA_DIR": str(home / str(port)),
-                "LEADSTREAM_WEB_PORT": str(port),
-                **env,
-            }
+            own = msgspec.structs.replace(settings, data_dir=home / str(port), web_port=port)
             said = stack.enter_context((home / f"{port}.log").open("wb"))
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", "from app.cli import main; main()", "worker", "--rules", str(RULES)),
+                *(sys.executable, *LEADSTREAM, "worker", "--rules", str(RULES)),
                 cwd=ROOT,
-                env={**os.environ, **own},
+                env={**os.environ, **environment(own), **env},
                 stderr=said,
             )
             processes.append(process)

@@ -6,7 +6,7 @@ import datetime
 import json
 import random
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from app.cli.replay.run import replay as run_replay
 from app.cli.replay.session import place
 from app.cli.shipped import default_rules
 from app.cli.traffic import history
-from app.embedded import EmbeddedBroker
 from app.rules import load
 from app.settings import Settings
 from tests.kafka import Kafka
+from tests.processes import LEADSTREAM, leadstream
 
 DAY = 86_400_000
 END = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -45,12 +45,6 @@ def traffic() -> Files:
     return files
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def embedded() -> AsyncIterator[str]:
-    async with EmbeddedBroker() as running:
-        yield running.address
-
-
 @pytest.fixture(scope="module", params=["embedded", "kafka"])
 def broker(request: pytest.FixtureRequest) -> str:
     """What `--broker` names: another embedded broker, or Apache Kafka."""
@@ -58,17 +52,6 @@ def broker(request: pytest.FixtureRequest) -> str:
         return str(request.getfixturevalue("embedded"))
     running: Kafka = request.getfixturevalue("kafka")
     return running.address
-
-
-async def leadstream(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, error = await process.communicate(stdin)
-    return process.returncode or 0, out.decode(), error.decode()
 
 
 def write(folder: Path, files: Files) -> list[str]:
@@ -368,7 +351,7 @@ async def test_an_interrupted_replay_cleans_up_and_writes_nothing(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     options = write(tmp_path / "in", traffic)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", "replay", *options, "--out", str(tmp_path / "out")),
+        *(sys.executable, *LEADSTREAM, "replay", *options, "--out", str(tmp_path / "out")),
         stderr=asyncio.subprocess.PIPE,
     )
     while not any((tmp_path / "tmp").glob("leadstream-data-*/*")):  # noqa: ASYNC110 - another process makes it

@@ -17,8 +17,8 @@ from app.cli.main import cli
 from app.embedded import EmbeddedBroker, settings_for
 from app.settings import Settings
 from tests.engine.broker_io import publish, read_all
+from tests.processes import LEADSTREAM, ROOT, environment, leadstream
 
-ROOT = Path(__file__).parents[2]
 RULES = """
 version: {version}
 currency: EUR
@@ -36,27 +36,6 @@ def rules(folder: Path, name: str, points: int = 10, lookers: int = 10) -> str:
     (folder / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.9\n")
     (folder / f"{name}.yaml").write_text(RULES.format(version=name, points=points, lookers=lookers))
     return str(folder / f"{name}.yaml")
-
-
-async def leadstream(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", *arguments),
-        cwd=ROOT,
-        env={**os.environ, **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, error = await process.communicate()
-    return process.returncode or 0, out.decode(), error.decode()
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    names = ("app_id", "topic_prefix", "partitions", "replication_factor", "min_insync_replicas", "data_dir")
-    told = {
-        f"LEADSTREAM_{name.upper()}": str(getattr(settings, name))
-        for name in (*names, "session_timeout_ms", "fetch_wait_ms")
-    }
-    return told | {"LEADSTREAM_BROKERS": ",".join(settings.brokers)}
 
 
 async def changes(settings: Settings, count: int) -> list[dict[str, Any]]:
@@ -78,7 +57,7 @@ async def test_a_version_is_published_to_a_worker_that_runs(tmp_path: Path) -> N
         await topics.create(settings)
         env = environment(settings)
         worker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from app.cli import main; main()", "worker", "--rules", first),
+            *(sys.executable, *LEADSTREAM, "worker", "--rules", first),
             cwd=ROOT,
             env={**os.environ, **env},
             stderr=asyncio.subprocess.PIPE,
@@ -117,7 +96,7 @@ async def test_a_version_is_published_to_a_worker_that_runs(tmp_path: Path) -> N
         assert worker.returncode == 0, log.decode()
 
         again = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from app.cli import main; main()", "worker", "--rules", first),
+            *(sys.executable, *LEADSTREAM, "worker", "--rules", first),
             cwd=ROOT,
             env={**os.environ, **env},
             stderr=asyncio.subprocess.PIPE,
