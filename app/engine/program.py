@@ -66,6 +66,10 @@ class Step(msgspec.Struct):
     commit: Callable[[], None] | None = None
     """Called once the step is durable, before anything else is asked of the program: to update its caches."""
 
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to one of the counts."""
+        self.counts[name] = self.counts.get(name, 0) + by
+
 
 class Program(Protocol):
     """The logic of one lane. An instance serves one partition from its take-over until it is given up."""

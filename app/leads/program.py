@@ -1,38 +1,32 @@
-"""The program of a lane: decode, find the owner, fold each lead's events, say what follows."""
+"""The program of a lane: have records read, fold each lead's events, say what follows."""
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import orjson
 
-from app.domain.event import REFUND_KINDS, Event, Rejected
+from app.domain.event import Rejected
 from app.domain.facts import Fact
-from app.domain.identity import lead_id, owner
+from app.domain.identity import lead_id
 from app.domain.lead import Lead
-from app.domain.reader import NOT_YET_APPLIED, Reader
+from app.domain.reader import Reader
 from app.domain.state import Hot
 from app.engine.program import Output, Record, Rows, Step
-from app.leads.commands import Advance, ForwardedEvent, Switch, decode, encode
+from app.leads.commands import Advance, ForwardedEvent, Switch, decode
 from app.leads.inforce import Given
 from app.leads.lane_rules import LaneRules
 from app.leads.recent import LeadName, RecentLeads
-from app.leads.rejects import rejected_record
-from app.leads.rows import LeadRows, hot_of, hot_rows, its_rows, lead_prefix, wakes_at
+from app.leads.records import Facts, Records
+from app.leads.rows import LeadRows, hot_of, its_rows, lead_prefix, leads_of, scan_leads, wakes_at
 from app.leads.sweep import Sweep, load_sweep, store_sweep
 from app.rules import RulesError
 from app.settings import Settings
-from app.sources.segment import parse
 from app.topics import Topics
 
 log = logging.getLogger(__name__)
-
-UNREADABLE: Final = "unreadable"
-"""What stands for the kind of a record that is no event, in counts."""
-
-Facts = dict[LeadName, list[Fact]]
 
 
 class LeadProgram:
@@ -40,13 +34,11 @@ class LeadProgram:
 
     def __init__(self, partition: int, settings: Settings, topics: Topics, given: Given | Mapping[str, Reader]) -> None:
         """`given`: the rules that the worker was started with; those of files may stand alone, by brand."""
-        self._partition = partition
-        self._partitions = settings.partitions
         self._replay = settings.replay
         self._id_key = settings.id_key.encode()
-        self._prefix = settings.topic_prefix
         self._topics = topics
         self._rules = LaneRules(given if isinstance(given, Given) else Given(given))
+        self._records = Records(partition, settings, topics, self._rules)
         self._unfolded: set[LeadName] = set()
         """Leads with facts that wait for `advance`, in replay."""
         self._sweep: Sweep | None = None
@@ -70,18 +62,18 @@ class LeadProgram:
         sweep = self._sweep
         for record in records:
             if record.topic != self._topics.commands.name:
-                read[record.topic, self._read(record, facts, step)] += 1
+                read[record.topic, self._records.read(record, facts, step)] += 1
                 continue
             command = decode(record.value)
             if isinstance(command, ForwardedEvent):
-                self._read(command.record(), facts, step)
+                self._records.read(command.record(), facts, step)
             elif isinstance(command, Advance):
                 sweep = Sweep(command.to, snapshot=command.snapshot)
             elif isinstance(command, Switch):
                 told |= facts.keys()
                 facts = self._switch(command, record, facts, rows, step)
             else:
-                self._reject(record, Rejected("bad_field", "no command that this version knows"), step)
+                self._records.reject(record, Rejected("bad_field", "no command that this version knows"), step)
         if read:
             step.counts["events"] = read.total()
             step.counts |= {f"read.{topic}.{kind}": number for (topic, kind), number in read.items()}
@@ -101,7 +93,7 @@ class LeadProgram:
         step = self._begun(rows)
         if not self._replay and clock is not None:
             if due := rows.due(clock, most):
-                self._advance(_leads_of(due, rows), clock, rows, step, snapshot=False)
+                self._advance(leads_of(due, rows), clock, rows, step, snapshot=False)
                 step.due = [at for at, _ in due]
                 step.counts["due"] = len(due)
                 return self._ended(step)
@@ -120,12 +112,12 @@ class LeadProgram:
         leads: Sequence[Hot | LeadName]
         cursor: bytes | None = None
         if sweep.snapshot:
-            leads, cursor = _scan(rows, sweep.after, most)
+            leads, cursor = scan_leads(rows, sweep.after, most)
         elif self._replay:
             leads = sorted(self._unfolded)[:most]
             cursor = b"" if len(leads) < len(self._unfolded) else None
         else:
-            leads = _leads_of(rows.due(sweep.to, most), rows)
+            leads = leads_of(rows.due(sweep.to, most), rows)
             cursor = b"" if len(leads) == most else None
         step = self._begun(rows)
         self._advance(leads, sweep.to, rows, step, snapshot=sweep.snapshot)
@@ -189,57 +181,13 @@ class LeadProgram:
         """Return a lead to look at, as the last durable step left it: what is done to it is kept nowhere."""
         return self._made(brand, key, rows, {}, None, self._rules.next(rows).reader(brand))
 
-    # --- one record ---------------------------------------------------------------------------------------------------
-
-    def _read(self, record: Record, facts: Facts, step: Step) -> str:
-        """Read a record into a fact of its lead, or send it where it belongs; return its kind."""
-        topic = record.topic.removeprefix(self._prefix)
-        event = parse(
-            record.value,
-            topic=topic,
-            partition=record.partition,
-            offset=record.offset,
-            record_at=record.timestamp,
-        )
-        if isinstance(event, Rejected):
-            self._reject(record, event, step)
-            return UNREADABLE
-        home = owner(event.key, self._partitions)
-        if home != self._partition:
-            _count(step, "forwarded")
-            command = encode(self._forwarded(record))
-            step.outputs.append(Output(self._topics.commands.name, None, command, partition=home))
-        else:
-            self._take(event, record, facts, step)
-        return event.kind
-
-    def _forwarded(self, record: Record) -> ForwardedEvent:
-        topic = record.topic.removeprefix(self._prefix)
-        return ForwardedEvent(topic, record.partition, record.offset, record.timestamp, record.value or b"")
-
-    def _take(self, event: Event, record: Record, facts: Facts, step: Step) -> None:
-        origin = encode(self._forwarded(record)) if event.kind in REFUND_KINDS else b""
-        fact = self._rules.reader(event.brand).read(event, origin)
-        if isinstance(fact, Rejected):
-            self._reject(record, fact, step)
-            return
-        if event.kind in NOT_YET_APPLIED:
-            _count(step, f"not_applied.{event.kind}")
-        facts.setdefault((event.brand, event.key), []).append(fact)
-
-    def _reject(self, record: Record, why: Rejected, step: Step) -> None:
-        _count(step, "rejected")
-        _count(step, f"rejected.{why.reason}")
-        told = rejected_record(record, record.topic.removeprefix(self._prefix), why)
-        step.outputs.append(Output(self._topics.rejected.name, None, _json(told), partition=self._partition))
-
     def _switch(self, command: Switch, record: Record, facts: Facts, rows: Rows, step: Step) -> Facts:
         """Go by other rules from here on; return the facts that are still to be folded."""
         try:
             rules = self._rules.after(command)
         except RulesError as error:
             log.error("brand %s: published rules cannot be used here: %s", command.rules.brand, error)
-            self._reject(
+            self._records.reject(
                 record, Rejected("bad_field", f"rules that this version cannot use: {error.problems[0]}"), step
             )
             return facts
@@ -260,12 +208,12 @@ class LeadProgram:
     def _fold(self, brand: str, key: str, facts: list[Fact], rows: Rows, step: Step) -> None:
         lead = self._lead((brand, key), rows, step)
         if lead.is_new:
-            _count(step, "leads")
+            step.count("leads")
         for fact in facts:
             if not lead.insert(fact):
-                _count(step, "duplicates")
+                step.count("duplicates")
             elif fact.tagged:
-                _count(step, "bots")
+                step.count("bots")
         if not self._replay:
             lead.advance(None)
             lead.finish()
@@ -298,26 +246,26 @@ class LeadProgram:
         for out in lead.outputs:
             step.outputs.append(self._output(out.to, lead, out.value))
             if out.to == "conversions":
-                _count(step, "revisions" if out.value["supersedes"] else "conversions")
+                step.count("revisions" if out.value["supersedes"] else "conversions")
             elif out.to == "segments":
-                _count(step, "segment_changes")
+                step.count("segment_changes")
         for refund in lead.refused:
             command = decode(refund.origin)
             if isinstance(command, ForwardedEvent):
                 why = Rejected("bad_amount", f"a refund in {refund.currency}: not the currency of its order")
-                self._reject(command.record(), why, step)
+                self._records.reject(command.record(), why, step)
         if lead.tagged:
-            _count(step, "bots", lead.tagged)
+            step.count("bots", lead.tagged)
         if lead.late:
-            _count(step, "late", lead.late)
+            step.count("late", lead.late)
 
     def _output(self, to: str, lead: Lead, value: dict[str, Any]) -> Output:
         key = f"{lead.hot.brand}/{lead.lead_id}".encode()
         if to == "profiles":
             ref = lead_prefix(lead.hot.brand, lead.hot.key) + b"h"
-            return Output(self._topics.profiles.name, key, _json(value), ref=ref)
+            return Output(self._topics.profiles.name, key, orjson.dumps(value), ref=ref)
         topic = self._topics.segments if to == "segments" else self._topics.conversions
-        return Output(topic.name, key, _json(value))
+        return Output(topic.name, key, orjson.dumps(value))
 
 
 def _follow(lead: Lead, clock: int) -> None:
@@ -325,28 +273,8 @@ def _follow(lead: Lead, clock: int) -> None:
     lead.finish()
 
 
-def _leads_of(due: Sequence[tuple[int, bytes]], rows: Rows) -> list[Hot]:
-    """Return the leads of hot rows that are due."""
-    keys = [key for _, key in due]
-    return [hot_of(row or b"") for row in rows.get_many(keys)]
-
-
-def _scan(rows: Rows, after: bytes | None, most: int) -> tuple[list[Hot], bytes | None]:
-    """Return the next leads of the partition, and the key to go on after; None at the end."""
-    read = rows.scan(b"", after, most)
-    return [hot_of(row) for _, row in hot_rows(read)], read[-1][0] if len(read) == most else None
-
-
 def _leave_unchanged(lead: Lead, rows: Rows, step: Step) -> None:
     """Do not write a hot row that is what it was."""
     key = its_rows(lead).hot_key
     if step.rows[key] == rows.get(key):
         del step.rows[key]
-
-
-def _count(step: Step, name: str, by: int = 1) -> None:
-    step.counts[name] = step.counts.get(name, 0) + by
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return orjson.dumps(value)

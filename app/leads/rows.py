@@ -1,6 +1,6 @@
 """Where a lead's rows stand in its partition: side by side, under its brand and key."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -73,3 +73,15 @@ def hot_rows(read: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes
     for key, row in read:
         if key.endswith(TIMED_SUFFIX) and not key.startswith((b"\x00", b"\x01")):
             yield key, row
+
+
+def leads_of(due: Sequence[tuple[int, bytes]], rows: Rows) -> list[Hot]:
+    """Return the leads of hot rows that are due."""
+    keys = [key for _, key in due]
+    return [hot_of(row or b"") for row in rows.get_many(keys)]
+
+
+def scan_leads(rows: Rows, after: bytes | None, most: int) -> tuple[list[Hot], bytes | None]:
+    """Return the next leads of the partition, and the key to go on after; None at the end."""
+    read = rows.scan(b"", after, most)
+    return [hot_of(row) for _, row in hot_rows(read)], read[-1][0] if len(read) == most else None

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.leads.program import Facts, LeadProgram
+from app.leads.program import LeadProgram
+from app.leads.records import Facts
 from app.leads.rows import hot_of
 from tests.engine import simrules
 from tests.engine.simcheck import WrongError

@@ -1,0 +1,77 @@
+"""What becomes of a record: decoded, it is a fact of a lead of this partition, or is sent to its owner, or rejected."""
+
+from typing import Final
+
+import orjson
+
+from app.domain.event import REFUND_KINDS, Event, Rejected
+from app.domain.facts import Fact
+from app.domain.identity import owner
+from app.domain.reader import NOT_YET_APPLIED
+from app.engine.program import Output, Record, Step
+from app.leads.commands import ForwardedEvent, encode
+from app.leads.lane_rules import LaneRules
+from app.leads.recent import LeadName
+from app.leads.rejects import rejected_record
+from app.settings import Settings
+from app.sources.segment import parse
+from app.topics import Topics
+
+UNREADABLE: Final = "unreadable"
+"""What stands for the kind of a record that is no event, in counts."""
+
+Facts = dict[LeadName, list[Fact]]
+
+
+class Records:
+    """Records that the lane of one partition reads."""
+
+    def __init__(self, partition: int, settings: Settings, topics: Topics, rules: LaneRules) -> None:
+        self._partition = partition
+        self._partitions = settings.partitions
+        self._prefix = settings.topic_prefix
+        self._topics = topics
+        self._rules = rules
+
+    def read(self, record: Record, facts: Facts, step: Step) -> str:
+        """Read a record into a fact of its lead, or send it where it belongs; return its kind."""
+        topic = record.topic.removeprefix(self._prefix)
+        event = parse(
+            record.value,
+            topic=topic,
+            partition=record.partition,
+            offset=record.offset,
+            record_at=record.timestamp,
+        )
+        if isinstance(event, Rejected):
+            self.reject(record, event, step)
+            return UNREADABLE
+        home = owner(event.key, self._partitions)
+        if home != self._partition:
+            step.count("forwarded")
+            command = encode(self._forwarded(record))
+            step.outputs.append(Output(self._topics.commands.name, None, command, partition=home))
+        else:
+            self._take(event, record, facts, step)
+        return event.kind
+
+    def reject(self, record: Record, why: Rejected, step: Step) -> None:
+        """Send the original to `events.rejected`, and say why."""
+        step.count("rejected")
+        step.count(f"rejected.{why.reason}")
+        told = rejected_record(record, record.topic.removeprefix(self._prefix), why)
+        step.outputs.append(Output(self._topics.rejected.name, None, orjson.dumps(told), partition=self._partition))
+
+    def _take(self, event: Event, record: Record, facts: Facts, step: Step) -> None:
+        origin = encode(self._forwarded(record)) if event.kind in REFUND_KINDS else b""
+        fact = self._rules.reader(event.brand).read(event, origin)
+        if isinstance(fact, Rejected):
+            self.reject(record, fact, step)
+            return
+        if event.kind in NOT_YET_APPLIED:
+            step.count(f"not_applied.{event.kind}")
+        facts.setdefault((event.brand, event.key), []).append(fact)
+
+    def _forwarded(self, record: Record) -> ForwardedEvent:
+        topic = record.topic.removeprefix(self._prefix)
+        return ForwardedEvent(topic, record.partition, record.offset, record.timestamp, record.value or b"")
