@@ -59,6 +59,8 @@ async def demo(settings: Settings, rules: Sequence[Rules], *, once: bool, rate: 
     out.print("Ninety days of a web shop (deploy/sample) go through an embedded broker and a worker in this process.")
     with read_all([Input(str(sample(name)), f"events.{name}") for name in INPUTS]) as lines:
         async with place(settings, None, summary.take) as own:
+            address, prefix = own.settings.brokers[0], own.settings.topic_prefix
+            out.print(f"While this runs, any Kafka tool can look at the broker at {address}: topics {prefix}*.")
             await _history(own, rules, lines, summary)
             show(out, summary.tables())
             if not once:
@@ -76,11 +78,11 @@ async def _history(own: Place, rules: Sequence[Rules], lines: Lines, summary: Su
 
 async def _live(own: Place, rules: Sequence[Rules], summary: Summary, out: Console, pace: Pace) -> None:
     """Have a second worker take over where the first left off, and show what happens until SIGINT."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopped.set)
     out.print(f"\nLive traffic from here on, {pace.speed:g} seconds of the shop a second. Ctrl-C ends it.")
     coming = await asyncio.to_thread(_traffic, pace)
     history = summary.counts
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopped.set)
     view = Live(summary.glance(), console=out, auto_refresh=False) if sys.stdout.isatty() else None
     async with own.session(rules, replay=False) as session:
         with view or contextlib.nullcontext():
@@ -100,7 +102,8 @@ async def _live(own: Place, rules: Sequence[Rules], summary: Summary, out: Conso
                     printed = time.monotonic()
                     show(out, [f"The shop's clock: {iso(now)}", summary.glance()])
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stopped.wait(), BEAT_S)
+                    async with asyncio.timeout(BEAT_S):
+                        await stopped.wait()
     out.print("Stopped.")
 
 

@@ -110,7 +110,8 @@ async def worker(module: str, mode: str, task: Task) -> AsyncIterator[WorkerProc
         yield WorkerProcess(module, process)
         with contextlib.suppress(TimeoutError):
             process.stdin.close() if process.stdin else None
-            await asyncio.wait_for(process.wait(), 30)
+            async with asyncio.timeout(30):
+                await process.wait()
     finally:
         if process.returncode is None:
             process.kill()

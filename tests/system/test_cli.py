@@ -1,6 +1,5 @@
 """What the commands say, and with which status they end."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli.demo import SAMPLE_END, SAMPLE_SEED
 from app.cli.main import cli
 from app.cli.summary import Summary, amount, money
 from app.cli.terminal import console, show
@@ -246,33 +244,3 @@ def test_what_is_piped_is_never_cut_to_the_width_of_a_terminal(
     rejected = {"reason": "bad_field", "detail": detail.strip()}
     (line,) = [line for line in printed(told(("events.rejected", rejected)), capsys) if "bad_field" in line]
     assert detail.strip() in line
-
-
-def test_the_demo_goes_on_where_the_sample_ends() -> None:
-    spec = importlib.util.spec_from_file_location("sample_generate", ROOT / "deploy" / "sample" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sample = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sample)
-    assert (sample.SEED, int(sample.END.timestamp()) * 1000) == (SAMPLE_SEED, SAMPLE_END)
-
-
-def test_the_demo_tells_the_sample_from_any_folder_and_whole(tmp_path: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, *LEADSTREAM, "demo"],
-        env={**os.environ, "ONCE": "1", "COLUMNS": "40", "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "20,577 events" in told.stdout
-    for title in ("Stages", "Segments", "Hottest leads", "Credit for goal purchase", "Rejected messages"):
-        assert f"\n{title}" in told.stdout
-    tables = [block.splitlines() for block in told.stdout.split("\n\n") if "┏" in block]
-    assert len(tables) >= 5
-    for table in tables:
-        rows = [line for line in table if line.startswith("│")]
-        assert len({row.count("│") for row in rows}) == 1, "a row was wrapped"
-    assert list(tmp_path.iterdir()) == []
