@@ -24,7 +24,7 @@ def summary(rules: Rules) -> list[str]:
         f"{_count(len(rules.stages), 'stage')}: {' → '.join(stage.name for stage in rules.stages)}",
         f"{_count(len(rules.segments), 'segment')}: {', '.join(segment.name for segment in rules.segments) or 'none'}",
         f"{_count(len(rules.goals), 'goal')}: {', '.join(_goal(goal, rules) for goal in rules.goals) or 'none'}",
-        f"{_count(len(rules.trackers), 'pattern')} followed for conditions, at most {deep} times each",
+        f"{_count(len(rules.trackers), 'pattern')} followed for conditions, at most {_count(deep, 'time')} each",
         *(f"{_count(len(days), 'rate')} for {currency}" for currency, days in rules.rates.items()),
     ]
 
