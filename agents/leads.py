@@ -13,6 +13,7 @@ from app.leads.commands import Switch
 from app.leads.inforce import Given
 from app.leads.program import LeadProgram
 from app.leads.publishing import read_published
+from app.leads.recent import Room
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,10 @@ def leads(rules: Sequence[Rules], published: Mapping[str, Switch] | None = None)
     def declare(builder: Builder, settings: Settings) -> None:
         """Have one lane a partition read the four event topics and `leads.commands`."""
 
+        room = Room(settings.recent_leads_bytes)
+
         def program(partition: int) -> LeadProgram:
-            return LeadProgram(partition, settings, builder.topics, given)
+            return LeadProgram(partition, settings, builder.topics, given, room)
 
         agent = builder.lane_agent("leads", builder.topics.inputs, program, table="leads")
 

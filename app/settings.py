@@ -143,6 +143,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     commit_ms: Annotated[int, _ms("How often offsets are committed to the consumer group (a hint for tools).")] = 2_000
     block_cache_bytes: Annotated[int, _bytes("RocksDB block cache, shared by all partitions.", MIB)] = 256 * MIB
     write_buffer_bytes: Annotated[int, _bytes("RocksDB memtables, shared by all partitions.", MIB)] = 128 * MIB
+    recent_leads_bytes: Annotated[
+        int, _bytes("Decoded rows of the leads that were looked at last, about; shared by all partitions.", MIB)
+    ] = 64 * MIB
     replay: Annotated[bool, Meta(description="Lanes fold only when told `advance`; set by `leadstream replay`.")] = (
         False
     )

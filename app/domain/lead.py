@@ -142,9 +142,11 @@ class Lead:
         """Return the profile that was sent last, from the state as it was left."""
         return self._teller.last_profile(self._moment(self.hot.told.profile_at))
 
-    def save(self) -> None:
-        """Write the hot row back."""
-        self.rows.put(HOT, _ENCODER.encode(self.hot))
+    def save(self) -> int:
+        """Write the hot row back; return how many bytes it has."""
+        row = _ENCODER.encode(self.hot)
+        self.rows.put(HOT, row)
+        return len(row)
 
     # --- in order -----------------------------------------------------------------------------------------------------
 

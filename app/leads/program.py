@@ -18,7 +18,7 @@ from app.engine.program import Output, Record, Rows, Step
 from app.leads.commands import Advance, ForwardedEvent, Switch, decode
 from app.leads.inforce import Given
 from app.leads.lane_rules import LaneRules
-from app.leads.recent import LeadName, RecentLeads
+from app.leads.recent import LeadName, RecentLeads, Room
 from app.leads.records import Facts, Records
 from app.leads.rows import LeadRows, hot_of, its_rows, lead_prefix, leads_of, scan_leads, wakes_at
 from app.leads.sweep import Sweep, load_sweep, store_sweep
@@ -32,8 +32,19 @@ log = logging.getLogger(__name__)
 class LeadProgram:
     """Leads of one partition."""
 
-    def __init__(self, partition: int, settings: Settings, topics: Topics, given: Given | Mapping[str, Reader]) -> None:
-        """`given`: the rules that the worker was started with; those of files may stand alone, by brand."""
+    def __init__(
+        self,
+        partition: int,
+        settings: Settings,
+        topics: Topics,
+        given: Given | Mapping[str, Reader],
+        room: Room | None = None,
+    ) -> None:
+        """Args.
+
+        given: the rules that the worker was started with; those of files may stand alone, by brand.
+        room: shared with the worker's other lanes; without it the lane has all of it.
+        """
         self._replay = settings.replay
         self._id_key = settings.id_key.encode()
         self._topics = topics
@@ -42,7 +53,7 @@ class LeadProgram:
         self._unfolded: set[LeadName] = set()
         """Leads with facts that wait for `advance`, in replay."""
         self._sweep: Sweep | None = None
-        self._recent = RecentLeads()
+        self._recent = RecentLeads(room if room is not None else Room(settings.recent_leads_bytes))
 
     def opened(self, rows: Rows) -> None:
         """Go on with the rules that were in force, and with a sweep that a crash interrupted.
@@ -223,9 +234,7 @@ class LeadProgram:
         """Return a lead by its name, or with its hot row if that has been read."""
         brand, key = name = (one.brand, one.key) if isinstance(one, Hot) else one
         hot = self._recent.take(name) or (one if isinstance(one, Hot) else None)
-        lead = self._made(brand, key, rows, step.rows, hot, self._rules.reader(brand))
-        self._recent.use(name, lead.hot)
-        return lead
+        return self._made(brand, key, rows, step.rows, hot, self._rules.reader(brand))
 
     def _made(
         self, brand: str, key: str, rows: Rows, staged: dict[bytes, bytes | None], hot: Hot | None, reader: Reader
@@ -241,8 +250,9 @@ class LeadProgram:
         )
 
     def _close(self, lead: Lead, step: Step) -> None:
-        lead.save()
-        its_rows(lead).time(wakes_at(lead.hot))
+        hot = lead.hot
+        self._recent.use((hot.brand, hot.key), hot, lead.save())
+        its_rows(lead).time(wakes_at(hot))
         for out in lead.outputs:
             step.outputs.append(self._output(out.to, lead, out.value))
             if out.to == "conversions":

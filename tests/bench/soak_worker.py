@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import uvloop
 from agents.leads import leads
 from app.engine.worker import build, running
 from app.rules import load
-from tests.bench.engine_worker import say
+from tests.bench.engine_worker import peak_bytes, say
 from tests.bench.place import Task
 
 
@@ -27,6 +28,8 @@ async def serve(task: Task) -> None:
                     "rss": _rss(),
                     "files": _files(),
                     "tasks": len(asyncio.all_tasks()),
+                    "cpu": time.process_time(),
+                    "peak": peak_bytes(),
                 }
             )
 

@@ -47,13 +47,15 @@ def split(total: int, weights: Sequence[float]) -> list[int]:
 
     The parts sum to `total` exactly; of equal remainders the earlier gets the unit.
     """
-    exact = [Fraction(weight) for weight in weights]
-    whole = sum(exact)
-    shares = [total * weight / whole for weight in exact]
-    parts = [int(share) for share in shares]
-    left = total - sum(parts)
+    if total == 0:
+        return [0] * len(weights)
+    ratios = [weight.as_integer_ratio() for weight in weights]
+    # The denominators of floats are powers of two: the largest is a common one.
+    common = max(denominator for _, denominator in ratios)
+    units = [numerator * (common // denominator) for numerator, denominator in ratios]
+    whole = sum(units)
+    parts, rests = zip(*(divmod(total * unit, whole) for unit in units), strict=True)
     # Weights are floats: remainders that differ by less than their rounding are a tie.
-    order = sorted(range(len(parts)), key=lambda i: (-round(float(shares[i] - parts[i]), 9), i))
-    for i in order[:left]:
-        parts[i] += 1
-    return parts
+    order = sorted(range(len(parts)), key=lambda i: (-round(rests[i] / whole, 9), i))
+    lucky = set(order[: total - sum(parts)])
+    return [part + (i in lucky) for i, part in enumerate(parts)]
