@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +15,7 @@ from app.engine.changelog import Changelog
 from app.engine.clock import LaneClock
 from app.engine.kafka import Log
 from app.engine.metrics import Metric
+from app.engine.pace import Pace
 from app.engine.plan import Plan, Planner, Sends
 from app.engine.program import Program, Record, Step
 from app.engine.protocol import META_KEY, LogError, Meta, applies, decode_meta, encode_meta, sender_of, size_of
@@ -24,7 +26,9 @@ log = logging.getLogger(__name__)
 
 
 STEPS_IN_A_ROW: Final = 20
-"""After so many steps with input, when more waits, one without: so that due leads come to it under any load."""
+"""After so many steps with input, or as long as these may hold the event loop, one without, when more waits: so that
+due leads come to it under any load."""
+FIRST_STEP_RECORDS: Final = 500
 FIRST_IDLE_LEADS: Final = 10
 
 
@@ -40,6 +44,18 @@ class Chunk(msgspec.Struct):
     done: Callable[[], None]
     """Tells Faust that the chunk is processed."""
 
+    def cut(self, count: int) -> tuple["Chunk", "Chunk"]:
+        """Return the first `count` records and the rest; Faust is told when the rest is processed."""
+        first, rest = self.records[:count], self.records[count:]
+        return (
+            Chunk(self.topic, self.partition, self.start, first, more_comes),
+            Chunk(self.topic, self.partition, first[-1].offset + 1, rest, self.done),
+        )
+
+
+def more_comes() -> None:
+    """Tell Faust nothing."""
+
 
 class LaneSpec(msgspec.Struct, frozen=True):
     """What all lanes of an agent have in common."""
@@ -51,9 +67,14 @@ class LaneSpec(msgspec.Struct, frozen=True):
     """Those of the topics that lanes write: repeats are dropped there, a gap is a fault."""
     partitions: int
     step_records: int
+    """Most records that a step takes."""
     step_bytes: int
     idle_leads: int
     idle_s: float
+    step_s: float | None = None
+    """How long a step with input may hold the event loop, about; None: as long as `step_records` take."""
+    poll_records: int = 0
+    """Most records that come to a lane at once."""
     idle_step_s: float | None = None
     """How long a step without input may hold the event loop, about; None: as long as it takes."""
 
@@ -96,8 +117,10 @@ class Lane:
         self._changed = changed
         self._planner = Planner(self.name, partition, spec.partitions, keeps_outbox=not outputs.atomic)
         self._turns = turns if turns is not None else Turns(pause=0.0, beside_events=0.0)
-        self._most = spec.idle_leads if spec.idle_step_s is None else min(spec.idle_leads, FIRST_IDLE_LEADS)
-        """Leads that the next step without input takes, at most."""
+        self._pace = Pace(spec.step_records, FIRST_STEP_RECORDS, spec.step_s)
+        """Of records in a step with input."""
+        self._idle_pace = Pace(spec.idle_leads, FIRST_IDLE_LEADS, spec.idle_step_s)
+        """Of leads in a step without."""
         self._epoch = 0
         self._waiting: deque[Chunk] = deque()
         self._waiting_records = 0
@@ -124,8 +147,8 @@ class Lane:
 
     @property
     def full(self) -> bool:
-        """Whether enough records wait."""
-        return self._waiting_records >= 2 * self.spec.step_records
+        """Whether enough records wait: for the next two steps, and not fewer than may come at once."""
+        return self._waiting_records >= max(2 * self._pace.most, self.spec.poll_records)
 
     def offer(self, chunk: Chunk) -> None:
         """Take a chunk to be processed; chunks of a topic come in order."""
@@ -167,12 +190,13 @@ class Lane:
 
     async def run(self) -> None:
         """Process what is offered until closed."""
-        steps = 0
+        steps, since = 0, time.monotonic()
+        in_a_row_s = math.inf if self.spec.step_s is None else STEPS_IN_A_ROW * self.spec.step_s
         try:
             while not self._closing:
                 worked = False
-                if not self._waiting or steps >= STEPS_IN_A_ROW:
-                    steps = 0
+                if not self._waiting or steps >= STEPS_IN_A_ROW or time.monotonic() - since >= in_a_row_s:
+                    steps, since = 0, time.monotonic()
                     worked = await self._idle()
                 if self._waiting:
                     steps += 1
@@ -188,14 +212,17 @@ class Lane:
             self._turns.busy(self.name, busy=False)
 
     def _gather(self) -> list[Chunk]:
-        """Take chunks that wait, as many as one step may have, topic after topic."""
+        """Take from the chunks that wait, as many records as one step may have, topic after topic."""
         by_topic: dict[str, list[Chunk]] = {}
-        taken = 0
-        while self._waiting and (not taken or taken + len(self._waiting[0].records) <= self.spec.step_records):
+        room = self._pace.most
+        while self._waiting and room:
             chunk = self._waiting.popleft()
+            if len(chunk.records) > room:
+                chunk, rest = chunk.cut(room)
+                self._waiting.appendleft(rest)
             by_topic.setdefault(chunk.topic, []).append(chunk)
-            taken += len(chunk.records)
-        self._waiting_records -= taken
+            room -= len(chunk.records)
+            self._waiting_records -= len(chunk.records)
         return [chunk for chunks in by_topic.values() for chunk in chunks]
 
     async def _process(self, chunks: list[Chunk]) -> None:
@@ -217,6 +244,7 @@ class Lane:
         self._changed()
 
     async def _step_over(self, records: list[Any]) -> None:
+        began = time.perf_counter()
         fresh, following, got = self._sift(records)
         if following == self.meta.next:
             self.meter.stepped(0, len(records))
@@ -224,7 +252,10 @@ class Lane:
         with self.meter.timed("fold"):
             step = self.program.step(fresh, self.rows) if fresh else Step()
             plan = self._plan(step, following, got)
-        if size_of(plan.rows) > self.spec.step_bytes and len(records) > 1:
+        filled = size_of(plan.rows) / self.spec.step_bytes
+        if len(records) <= self._pace.most:  # else it is half of one that was too large, which has told all of it
+            self._pace.took(time.perf_counter() - began, full=len(fresh) >= self._pace.most, share=filled)
+        if filled > 1 and len(records) > 1:
             half = len(records) // 2
             self._halved()
             await self._step_over(records[:half])
@@ -276,26 +307,16 @@ class Lane:
         """Return a step without input, laid out; None when nothing is due."""
         clock = self._clock.now(self.meta.next)
         while True:
-            most, began = self._most, time.perf_counter()
+            most, began = self._idle_pace.most, time.perf_counter()
             step = self.program.idle(self.rows, clock, most)
             if step is None:
                 return None
             plan = self._plan(step, self.meta.next, self.meta.got)
             if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
-                self._pace(time.perf_counter() - began, full=len(step.rows) >= most)
+                self._idle_pace.took(time.perf_counter() - began, full=len(step.rows) >= most)
                 return plan
-            self._most = most // 2
+            self._idle_pace.halve()
             self._halved()
-
-    def _pace(self, took_s: float, *, full: bool) -> None:
-        """Have the next step without input take about as long as it may."""
-        wanted = self.spec.idle_step_s
-        if wanted is None:
-            self._most = self.spec.idle_leads
-        elif took_s > wanted:
-            self._most = max(1, int(self._most * wanted / took_s))
-        elif full and took_s < wanted / 2:
-            self._most = min(self.spec.idle_leads, self._most * 2)
 
     async def _rest(self) -> None:
         if not self.resting and not self._turns.waits(self.name):

@@ -24,6 +24,8 @@ from app.topics import Topic
 
 log = logging.getLogger(__name__)
 
+STEP_S: Final = 0.1
+"""How long a step with input holds the event loop, about: other lanes, fetches and heartbeats wait for it."""
 IDLE_STEP_S: Final = 0.005
 """How long a step without input holds the event loop, about: a million leads that are due must not stall events."""
 
@@ -61,6 +63,8 @@ class LaneAgent:
             step_bytes=settings.step_bytes,
             idle_leads=settings.idle_leads,
             idle_s=settings.idle_ms / 1000,
+            step_s=STEP_S,
+            poll_records=settings.poll_records,
             idle_step_s=None if settings.replay else IDLE_STEP_S,
         )
 

@@ -187,7 +187,7 @@ def build(settings: Settings, agents: Sequence[Agents], clock: Callable[[], int]
         broker_rebalance_timeout=settings.rebalance_timeout_ms / 1000,
         broker_request_timeout=settings.request_timeout_ms / 1000,
         broker_commit_interval=settings.commit_ms / 1000,
-        broker_max_poll_records=settings.step_records,
+        broker_max_poll_records=settings.poll_records,
         broker_max_poll_interval=max(300.0, settings.rebalance_timeout_ms / 500),
         consumer_max_fetch_size=4 * 1024 * 1024,
         consumer_auto_offset_reset="earliest",

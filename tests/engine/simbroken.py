@@ -7,7 +7,7 @@ import msgspec
 
 from app.engine.changelog import Changelog
 from app.engine.kafka import Logged
-from app.engine.lane import Lane
+from app.engine.lane import Chunk, Lane, more_comes
 from app.engine.plan import Plan, Sends
 from app.engine.program import Record
 from app.engine.protocol import StaleKeys, Stamp, stamp_of
@@ -57,6 +57,16 @@ class TakesRepeats(Lane):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.spec = msgspec.structs.replace(self.spec, channels=frozenset())
+
+
+class DropsTheRest(Lane):
+    """Forgets what is left of a chunk of which a step took a part."""
+
+    def _gather(self) -> list[Chunk]:
+        chunks = super()._gather()
+        if any(chunk.done is more_comes for chunk in chunks):
+            self._waiting.popleft()
+        return chunks
 
 
 class FearsNobody(Changelog):
