@@ -5,20 +5,22 @@ import contextlib
 import logging
 import math
 import time
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
 
 from app.engine.changelog import Changelog
 from app.engine.clock import LaneClock
+from app.engine.inbox import Chunk, Inbox, check_whole, sift
 from app.engine.kafka import Log
+from app.engine.lanespec import LaneSpec
 from app.engine.metrics import Metric
 from app.engine.pace import Pace
 from app.engine.plan import Plan, Planner, Sends
 from app.engine.program import Program, Record, Step
-from app.engine.protocol import META_KEY, LogError, Meta, applies, decode_meta, encode_meta, sender_of, size_of
+from app.engine.protocol import META_KEY, Meta, decode_meta, encode_meta, size_of
 from app.engine.store import PartitionRows
 from app.engine.turns import Turns
 
@@ -30,57 +32,6 @@ STEPS_IN_A_ROW: Final = 20
 due leads come to it under any load."""
 FIRST_STEP_RECORDS: Final = 500
 FIRST_IDLE_LEADS: Final = 10
-
-
-class Chunk(msgspec.Struct):
-    """Records that were fetched together from one partition of one topic."""
-
-    topic: str
-    partition: int
-    start: int
-    """Offset from which they were read: what lies between it and the first record is no record."""
-    records: Sequence[Any]
-    """aiokafka's ConsumerRecords, in order of offset."""
-    done: Callable[[], None]
-    """Tells Faust that the chunk is processed."""
-
-    def cut(self, count: int) -> tuple["Chunk", "Chunk"]:
-        """Return the first `count` records and the rest; Faust is told when the rest is processed."""
-        first, rest = self.records[:count], self.records[count:]
-        return (
-            Chunk(self.topic, self.partition, self.start, first, more_comes),
-            Chunk(self.topic, self.partition, first[-1].offset + 1, rest, self.done),
-        )
-
-
-def more_comes() -> None:
-    """Tell Faust nothing."""
-
-
-class LaneSpec(msgspec.Struct, frozen=True):
-    """What all lanes of an agent have in common."""
-
-    app_id: str
-    name: str
-    topics: tuple[str, ...]
-    channels: frozenset[str]
-    """Those of the topics that lanes write: repeats are dropped there, a gap is a fault."""
-    partitions: int
-    step_records: int
-    """Most records that a step takes."""
-    step_bytes: int
-    idle_leads: int
-    idle_s: float
-    step_s: float | None = None
-    """How long a step with input may hold the event loop, about; None: as long as `step_records` take."""
-    poll_records: int = 0
-    """Most records that come to a lane at once."""
-    idle_step_s: float | None = None
-    """How long a step without input may hold the event loop, about; None: as long as it takes."""
-
-    def lane_name(self, partition: int) -> str:
-        """Return the name a lane goes by in headers."""
-        return f"{self.app_id}/{self.name}/{partition}"
 
 
 class Lane:
@@ -122,8 +73,7 @@ class Lane:
         self._idle_pace = Pace(spec.idle_leads, FIRST_IDLE_LEADS, spec.idle_step_s)
         """Of leads in a step without."""
         self._epoch = 0
-        self._waiting: deque[Chunk] = deque()
-        self._waiting_records = 0
+        self._waiting = Inbox()
         self._work = asyncio.Event()
         self._closing = False
 
@@ -148,12 +98,11 @@ class Lane:
     @property
     def full(self) -> bool:
         """Whether enough records wait: for the next two steps, and not fewer than may come at once."""
-        return self._waiting_records >= max(2 * self._pace.most, self.spec.poll_records)
+        return self._waiting.records >= max(2 * self._pace.most, self.spec.poll_records)
 
     def offer(self, chunk: Chunk) -> None:
         """Take a chunk to be processed; chunks of a topic come in order."""
-        self._waiting.append(chunk)
-        self._waiting_records += len(chunk.records)
+        self._waiting.put(chunk)
         self._wake()
 
     def close(self) -> None:
@@ -202,7 +151,7 @@ class Lane:
                     steps += 1
                     self._turns.leave(self.name)
                     self._turns.busy(self.name, busy=True)
-                    await self._process(self._gather())
+                    await self._process(self._waiting.take(self._pace.most))
                     self._turns.busy(self.name, busy=False)
                 elif not worked:
                     await self._rest()
@@ -211,29 +160,9 @@ class Lane:
             self._turns.leave(self.name)
             self._turns.busy(self.name, busy=False)
 
-    def _gather(self) -> list[Chunk]:
-        """Take from the chunks that wait, as many records as one step may have, topic after topic."""
-        by_topic: dict[str, list[Chunk]] = {}
-        room = self._pace.most
-        while self._waiting and room:
-            chunk = self._waiting.popleft()
-            if len(chunk.records) > room:
-                chunk, rest = chunk.cut(room)
-                self._waiting.appendleft(rest)
-            by_topic.setdefault(chunk.topic, []).append(chunk)
-            room -= len(chunk.records)
-            self._waiting_records -= len(chunk.records)
-        return [chunk for chunks in by_topic.values() for chunk in chunks]
-
     async def _process(self, chunks: list[Chunk]) -> None:
-        reached, before = dict(self.meta.next), self.meta.step
-        for chunk in chunks:
-            if chunk.start > reached[chunk.topic]:
-                raise LogError(
-                    f"{chunk.topic}/{chunk.partition}: the next records start at {chunk.start}, "
-                    f"those from {reached[chunk.topic]} on never came"
-                )
-            reached[chunk.topic] = max(reached[chunk.topic], chunk.records[-1].offset + 1)
+        before = self.meta.step
+        check_whole(chunks, self.meta.next)
         await self._step_over([record for chunk in chunks for record in chunk.records])
         now = self._wall_ms()
         for chunk in chunks:
@@ -266,27 +195,10 @@ class Lane:
 
     def _sift(self, records: list[Any]) -> tuple[list[Record], dict[str, int], dict[str, int]]:
         """Return the records that are new, and the offsets and channel positions after them."""
-        following, got = dict(self.meta.next), self.meta.got
-        ours = f"{self.spec.app_id}/"
-        fresh: list[Record] = []
-        for record in records:
-            topic, offset = record.topic, record.offset
-            if offset < following[topic]:
-                continue
-            following[topic] = offset + 1
-            if topic in self.spec.channels and record.headers:
-                sender = sender_of(record.headers)
-                if sender is not None:
-                    if not sender[0].startswith(ours):
-                        continue
-                    if got is self.meta.got:
-                        got = dict(got)
-                    if not applies(got, topic, *sender):
-                        continue
-            fresh.append(Record(topic, record.partition, offset, record.timestamp, record.key, record.value))
+        sifted = sift(records, self.meta, self.spec.app_id, self.spec.channels)
         for topic, timestamp in {record.topic: record.timestamp for record in records}.items():
             self._clock.read(topic, timestamp)
-        return fresh, following, got
+        return sifted
 
     async def _idle(self) -> bool:
         """Do work that is due without input, if it is this lane's turn; return whether it did some."""

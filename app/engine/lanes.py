@@ -10,8 +10,10 @@ from faust.types import TP
 
 from app.engine.changelog import Changelog
 from app.engine.clock import wall_ms
+from app.engine.inbox import Chunk
 from app.engine.kafka import Log
-from app.engine.lane import Chunk, Lane, LaneSpec
+from app.engine.lane import Lane
+from app.engine.lanespec import LaneSpec
 from app.engine.meters import Meter, Metrics
 from app.engine.metrics import Metric
 from app.engine.program import Page, ProgramFactory

@@ -13,8 +13,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.engine.changelog import Changelog
+from app.engine.inbox import Chunk
 from app.engine.kafka import Log, Row
-from app.engine.lane import Chunk, Lane, LaneSpec
+from app.engine.lane import Lane
+from app.engine.lanespec import LaneSpec
 from app.engine.program import Program
 from app.engine.protocol import Stamp
 from app.engine.store import Memory, PartitionRows

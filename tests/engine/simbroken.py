@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from app.engine.changelog import Changelog
+from app.engine.inbox import Chunk, Inbox, more_comes
 from app.engine.kafka import Logged
-from app.engine.lane import Chunk, Lane, more_comes
+from app.engine.lane import Lane
 from app.engine.plan import Plan, Sends
 from app.engine.program import Record
 from app.engine.protocol import StaleKeys, Stamp, stamp_of
@@ -59,14 +60,20 @@ class TakesRepeats(Lane):
         self.spec = msgspec.structs.replace(self.spec, channels=frozenset())
 
 
+class _ForgetfulInbox(Inbox):
+    def take(self, most: int) -> list[Chunk]:
+        chunks = super().take(most)
+        if any(chunk.done is more_comes for chunk in chunks):
+            self.records -= len(self._chunks.popleft().records)
+        return chunks
+
+
 class DropsTheRest(Lane):
     """Forgets what is left of a chunk of which a step took a part."""
 
-    def _gather(self) -> list[Chunk]:
-        chunks = super()._gather()
-        if any(chunk.done is more_comes for chunk in chunks):
-            self._waiting.popleft()
-        return chunks
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._waiting = _ForgetfulInbox()
 
 
 class FearsNobody(Changelog):

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from app import topics
+from app.engine.inbox import Chunk
 from app.engine.kafka import Log
-from app.engine.lane import FIRST_STEP_RECORDS, STEPS_IN_A_ROW, Chunk
+from app.engine.lane import FIRST_STEP_RECORDS, STEPS_IN_A_ROW
 from app.engine.program import Record, Rows, Step
 from app.settings import Settings
 from tests.engine.broker_io import publish, read_once
@@ -139,10 +140,10 @@ async def test_a_lane_is_full_with_what_two_steps_take_and_not_with_less_than_a_
 
         def room() -> int:
             """How many records the lane takes until it is full."""
-            before = lane._waiting_records
+            before = lane._waiting.records
             while not lane.full:
                 lane.offer(Chunk(web, 0, 0, records[:1], lambda: None))
-            return lane._waiting_records - before
+            return lane._waiting.records - before
 
         lane._pace.took(300.0, full=True)
         assert lane._pace.most == 100
