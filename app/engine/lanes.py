@@ -115,6 +115,11 @@ class Engine:
         """Before partitions are assigned to every agent, and between their revocation and the next assignment."""
         return not self.agents.keys() <= self._owned.keys()
 
+    @property
+    def ending(self) -> BaseException | None:
+        """What ends the worker, in a lane or elsewhere; None while nothing does."""
+        return self.failure or (self._app.crash_reason if self._app is not None else None)
+
     # --- intake of the transport
 
     def takes(self, topic: str) -> bool:

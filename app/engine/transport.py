@@ -13,6 +13,7 @@ from faust.types import TP, ConsumerMessage
 from app.connection import password, tls_context
 from app.engine.ends import Freshness
 from app.engine.membership import InstanceError, watch
+from app.engine.patience import within
 from app.settings import Settings
 
 NOWHERE: Final = TP("", -1)
@@ -284,7 +285,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def earliest(self, topics: Iterable[str], partition: int) -> dict[str, int]:
         """Return the first offset that each topic still has in the partition."""
         tps = [TP(topic, partition) for topic in topics]
-        async with asyncio.timeout(self.app.conf.broker_request_timeout):
+        what = f"{', '.join(f'{tp.topic}/{tp.partition}' for tp in tps)}: the first offsets were not told"
+        async with within(self.app.conf.broker_request_timeout, what):
             found = await self.earliest_offsets(*tps)
         return {tp.topic: offset for tp, offset in found.items() if offset is not None}
 

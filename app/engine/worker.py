@@ -32,7 +32,13 @@ CHUNK_BUFFER: Final = 64
 
 
 class WorkerError(RuntimeError):
-    """The worker went down; the cause says why."""
+    """The worker went down."""
+
+    def __init__(self, reason: BaseException | None, when: str = "") -> None:
+        """Say what ended it."""
+        name, text = type(reason).__name__, str(reason)
+        because = text if name in text else f"{name}: {text}" if text else name
+        super().__init__(f"the worker went down{when}: {because}")
 
 
 class StrictRecovery(Recovery):  # type: ignore[misc]
@@ -239,7 +245,7 @@ async def _running(app: App) -> AsyncIterator[Engine]:
     try:
         await asyncio.wait({opened, crashed}, return_when=asyncio.FIRST_COMPLETED)
         if crashed.done():
-            raise WorkerError("the worker went down while it started") from app.crash_reason
+            raise WorkerError(app.crash_reason, " while it started") from app.crash_reason
         await opened
         yield app.intake
     finally:
@@ -294,7 +300,7 @@ async def _serve(app: App) -> None:
                 await app.stop()
                 await asyncio.gather(starting, return_exceptions=True)
         if crashed.done():
-            raise WorkerError(f"the worker went down: {app.crash_reason}") from app.crash_reason
+            raise WorkerError(app.crash_reason) from app.crash_reason
         crashed.cancel()
         stop.cancel()
     finally:
