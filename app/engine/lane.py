@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from app.engine.abreast import Abreast
 from app.engine.changelog import Changelog
 from app.engine.clock import LaneClock
 from app.engine.inbox import Chunk, Inbox, check_whole, sift
@@ -45,10 +46,17 @@ class Lane:
         changelog: Changelog,
         outputs: Log,
         highwater: Callable[[str], int | None],
+        readable: Callable[[str], int | None],
         wall_ms: Callable[[], int],
         changed: Callable[[], None],
         turns: Turns | None = None,
     ) -> None:
+        """Args, of those that do not speak for themselves.
+
+        highwater: returns the offset after the last record of an input; None while it is not known for certain.
+        readable: returns the offset after the last record that can be read; None before the first fetch.
+        changed: called when something changed that others may wait for.
+        """
         self.spec = spec
         self.partition = partition
         self.name = spec.lane_name(partition)
@@ -73,7 +81,8 @@ class Lane:
         self._idle_pace = Pace(spec.idle_leads, FIRST_IDLE_LEADS, spec.idle_step_s)
         """Of leads in a step without."""
         self._epoch = 0
-        self._waiting = Inbox()
+        self._waiting = Inbox(spec.topics, spec.channels, wall_ms)
+        self._abreast = Abreast([topic for topic in spec.topics if topic not in spec.channels], readable)
         self._work = asyncio.Event()
         self._closing = False
 
@@ -95,10 +104,9 @@ class Lane:
         due = self.rows.next_due()
         return 0 if due is None else max(0, self._wall_ms() - due)
 
-    @property
-    def full(self) -> bool:
-        """Whether enough records wait: for the next two steps, and not fewer than may come at once."""
-        return self._waiting.records >= max(2 * self._pace.most, self.spec.poll_records)
+    def full(self, topic: str) -> bool:
+        """Whether enough records of a topic wait: for the next two steps, whatever waits of others."""
+        return self._waiting.count(topic) >= 2 * self._pace.most
 
     def offer(self, chunk: Chunk) -> None:
         """Take a chunk to be processed; chunks of a topic come in order."""
@@ -147,11 +155,14 @@ class Lane:
                 if not self._waiting or steps >= STEPS_IN_A_ROW or time.monotonic() - since >= in_a_row_s:
                     steps, since = 0, time.monotonic()
                     worked = await self._idle()
-                if self._waiting:
+                missing_s = self._abreast.wait_s(self._waiting, self.meta.next, time.monotonic())
+                if missing_s > 0:
+                    await self._woken(missing_s)
+                elif self._waiting:
                     steps += 1
                     self._turns.leave(self.name)
                     self._turns.busy(self.name, busy=True)
-                    await self._process(self._waiting.take(self._pace.most))
+                    await self._process(self._waiting.take(self._pace.most, self._abreast.more(self._waiting)))
                     self._turns.busy(self.name, busy=False)
                 elif not worked:
                     await self._rest()
@@ -235,8 +246,12 @@ class Lane:
             self.resting = True
             self.idle_event.set()
             self._changed()
+        await self._woken(self._patience_s())
+
+    async def _woken(self, most_s: float) -> None:
+        """Return when something came, or after so long."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s()):
+            async with asyncio.timeout(most_s):
                 await self._work.wait()
         self._work.clear()
 

@@ -66,7 +66,6 @@ class LaneAgent:
             idle_leads=settings.idle_leads,
             idle_s=settings.idle_ms / 1000,
             step_s=STEP_S,
-            poll_records=settings.poll_records,
             idle_step_s=None if settings.replay else IDLE_STEP_S,
         )
 
@@ -130,7 +129,7 @@ class Engine:
         """Whether the partition's lane is open and has room."""
         self.polled_at = time.monotonic()
         lane = self._by_topic[tp.topic].lanes.get(tp.partition)
-        return lane is not None and not lane.full
+        return lane is not None and not lane.full(tp.topic)
 
     def positions(self) -> Mapping[TP, int]:
         """Where open lanes read on."""
@@ -210,6 +209,7 @@ class Engine:
             changelog,
             own,
             lambda topic: self._app.consumer.fresh_highwater_of(topic, partition),
+            lambda topic: self._app.consumer.readable_end_of(topic, partition),
             self._wall_ms,
             self._changed,
             None if self.settings.replay else self._turns,

@@ -19,8 +19,6 @@ class LaneSpec(msgspec.Struct, frozen=True):
     idle_s: float
     step_s: float | None = None
     """How long a step with input may hold the event loop, about; None: as long as `step_records` take."""
-    poll_records: int = 0
-    """Most records that come to a lane at once."""
     idle_step_s: float | None = None
     """How long a step without input may hold the event loop, about; None: as long as it takes."""
 

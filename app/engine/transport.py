@@ -265,6 +265,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return min(end, self._follows.get(tp, end))
         return end
 
+    def readable_end_of(self, topic: str, partition: int) -> int | None:
+        """Return the offset after the last record that can be read: before it no transaction is under way.
+
+        As the last fetch told; None before it, or when the partition is not ours.
+        """
+        end = self.highwater_of(topic, partition)
+        stable: int | None = self._told(TP(topic, partition), "last_stable_offset")
+        return end if end is None or stable is None or stable < 0 else min(end, stable)
+
     def fresh_highwater_of(self, topic: str, partition: int) -> int | None:
         """Return what `highwater_of` does, while that is recent: None when the broker has not answered for a while."""
         tp = TP(topic, partition)

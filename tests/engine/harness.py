@@ -186,6 +186,7 @@ class Station:
                 Changelog(self.settings, log, partition, own, self.rows(partition), partial(self.wiped, partition)),
                 own,
                 partial(self._end, partition),
+                partial(self._readable, partition),
                 self._clock,
                 lambda: None,
             )
@@ -206,6 +207,9 @@ class Station:
 
     def _end(self, partition: int, topic: str) -> int | None:
         return self._ends.get(TopicPartition(topic, partition))
+
+    def _readable(self, partition: int, topic: str) -> int:
+        return self._end(partition, topic) or 0
 
     async def _earliest(self) -> dict[str, int]:
         return dict.fromkeys(self.spec.topics, 0)

@@ -63,8 +63,9 @@ class TakesRepeats(Lane):
 class _ForgetfulInbox(Inbox):
     def take(self, most: int) -> list[Chunk]:
         chunks = super().take(most)
-        if any(chunk.done is more_comes for chunk in chunks):
-            self.records -= len(self._chunks.popleft().records)
+        for chunk in chunks:
+            if chunk.done is more_comes:
+                self.records -= len(self._chunks[chunk.topic].popleft().records)
         return chunks
 
 
@@ -73,7 +74,7 @@ class DropsTheRest(Lane):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._waiting = _ForgetfulInbox()
+        self._waiting = _ForgetfulInbox(self.spec.topics, self.spec.channels, self._wall_ms)
 
 
 class FearsNobody(Changelog):

@@ -127,31 +127,29 @@ async def test_a_step_takes_of_many_chunks_what_it_may_and_each_is_told_done_whe
     assert at_done == [50, 100, 100, 150, 150, 180]
 
 
-async def test_a_lane_is_full_with_what_two_steps_take_and_not_with_less_than_a_poll_brings(
-    new_settings: NewSettings,
-) -> None:
+async def test_a_topic_is_full_with_what_two_steps_take_whatever_waits_of_others(new_settings: NewSettings) -> None:
     settings = await new_settings(partitions=1, step_records=2_000)
     async with Station(settings, lambda _: Timed(settings)) as station:
-        station.spec = msgspec.structs.replace(station.spec, step_s=60.0, poll_records=700)
+        station.spec = msgspec.structs.replace(station.spec, step_s=60.0)
         await station.open()
         lane = station.lanes[0]
         records = await fetched(station, settings, 1)
-        web = records[0].topic
+        known = topics.topics(settings)
 
-        def room() -> int:
-            """How many records the lane takes until it is full."""
+        def room(topic: str) -> int:
+            """How many records of a topic the lane takes until it is full."""
             before = lane._waiting.records
-            while not lane.full:
-                lane.offer(Chunk(web, 0, 0, records[:1], lambda: None))
+            while not lane.full(topic):
+                lane.offer(Chunk(topic, 0, 0, records[:1], lambda: None))
             return lane._waiting.records - before
 
         lane._pace.took(300.0, full=True)
         assert lane._pace.most == 100
-        assert room() == 700
+        assert room(known.web.name) == room(known.email.name) == 200
         for _ in range(5):
             lane._pace.took(0.1, full=True)
         assert lane._pace.most == 2_000
-        assert room() == 4_000 - 700
+        assert room(known.web.name) == 4_000 - 200
 
 
 @pytest.mark.parametrize("point", POINTS)
