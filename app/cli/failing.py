@@ -33,8 +33,7 @@ def told() -> Iterator[None]:
     except RulesError as error:
         raise click.ClickException(f"the rules cannot be used:\n{error}") from None
     except WorkerError as error:
-        because = f": {error.__cause__!r}" if error.__cause__ is not None else ""
-        raise click.ClickException(f"{error}{because}") from error
+        raise click.ClickException(str(error)) from error
     except (InputError, OutputsError, EmbeddedError, SettingsError, TopicsError, KafkaError, PublishError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

@@ -34,7 +34,7 @@ class Status(msgspec.Struct, frozen=True):
     """Seconds since the consumer last asked what to fetch."""
     lanes: list[LaneStatus] = []
     failure: str = ""
-    """What ended a lane; the worker is going down."""
+    """What ends the worker: it is going down."""
 
 
 def status(engine: Engine) -> Status:
@@ -53,7 +53,7 @@ def status(engine: Engine) -> Status:
         for agent in engine.agents.values()
         for partition, meter in sorted(agent.meters.items())
     ]
-    failure = "" if engine.failure is None else repr(engine.failure)
+    failure = "" if engine.ending is None else repr(engine.ending)
     return Status(engine.rebalancing, now - engine.polled_at, lanes, failure)
 
 

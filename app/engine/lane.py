@@ -3,20 +3,25 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
 
+from app.engine.abreast import Abreast
 from app.engine.changelog import Changelog
 from app.engine.clock import LaneClock
+from app.engine.inbox import Chunk, Inbox, check_whole, sift
 from app.engine.kafka import Log
+from app.engine.lanespec import LaneSpec
 from app.engine.metrics import Metric
+from app.engine.pace import Pace
 from app.engine.plan import Plan, Planner, Sends
 from app.engine.program import Program, Record, Step
-from app.engine.protocol import META_KEY, LogError, Meta, applies, decode_meta, encode_meta, sender_of, size_of
+from app.engine.protocol import META_KEY, Meta, decode_meta, encode_meta, size_of
 from app.engine.store import PartitionRows
 from app.engine.turns import Turns
 
@@ -24,42 +29,10 @@ log = logging.getLogger(__name__)
 
 
 STEPS_IN_A_ROW: Final = 20
-"""After so many steps with input, when more waits, one without: so that due leads come to it under any load."""
+"""After so many steps with input, or as long as these may hold the event loop, one without, when more waits: so that
+due leads come to it under any load."""
+FIRST_STEP_RECORDS: Final = 500
 FIRST_IDLE_LEADS: Final = 10
-
-
-class Chunk(msgspec.Struct):
-    """Records that were fetched together from one partition of one topic."""
-
-    topic: str
-    partition: int
-    start: int
-    """Offset from which they were read: what lies between it and the first record is no record."""
-    records: Sequence[Any]
-    """aiokafka's ConsumerRecords, in order of offset."""
-    done: Callable[[], None]
-    """Tells Faust that the chunk is processed."""
-
-
-class LaneSpec(msgspec.Struct, frozen=True):
-    """What all lanes of an agent have in common."""
-
-    app_id: str
-    name: str
-    topics: tuple[str, ...]
-    channels: frozenset[str]
-    """Those of the topics that lanes write: repeats are dropped there, a gap is a fault."""
-    partitions: int
-    step_records: int
-    step_bytes: int
-    idle_leads: int
-    idle_s: float
-    idle_step_s: float | None = None
-    """How long a step without input may hold the event loop, about; None: as long as it takes."""
-
-    def lane_name(self, partition: int) -> str:
-        """Return the name a lane goes by in headers."""
-        return f"{self.app_id}/{self.name}/{partition}"
 
 
 class Lane:
@@ -73,10 +46,17 @@ class Lane:
         changelog: Changelog,
         outputs: Log,
         highwater: Callable[[str], int | None],
+        readable: Callable[[str], int | None],
         wall_ms: Callable[[], int],
         changed: Callable[[], None],
         turns: Turns | None = None,
     ) -> None:
+        """Args, of those that do not speak for themselves.
+
+        highwater: returns the offset after the last record of an input; None while it is not known for certain.
+        readable: returns the offset after the last record that can be read; None before the first fetch.
+        changed: called when something changed that others may wait for.
+        """
         self.spec = spec
         self.partition = partition
         self.name = spec.lane_name(partition)
@@ -96,11 +76,13 @@ class Lane:
         self._changed = changed
         self._planner = Planner(self.name, partition, spec.partitions, keeps_outbox=not outputs.atomic)
         self._turns = turns if turns is not None else Turns(pause=0.0, beside_events=0.0)
-        self._most = spec.idle_leads if spec.idle_step_s is None else min(spec.idle_leads, FIRST_IDLE_LEADS)
-        """Leads that the next step without input takes, at most."""
+        self._pace = Pace(spec.step_records, FIRST_STEP_RECORDS, spec.step_s)
+        """Of records in a step with input."""
+        self._idle_pace = Pace(spec.idle_leads, FIRST_IDLE_LEADS, spec.idle_step_s)
+        """Of leads in a step without."""
         self._epoch = 0
-        self._waiting: deque[Chunk] = deque()
-        self._waiting_records = 0
+        self._waiting = Inbox(spec.topics, spec.channels, wall_ms)
+        self._abreast = Abreast([topic for topic in spec.topics if topic not in spec.channels], readable)
         self._work = asyncio.Event()
         self._closing = False
 
@@ -122,15 +104,13 @@ class Lane:
         due = self.rows.next_due()
         return 0 if due is None else max(0, self._wall_ms() - due)
 
-    @property
-    def full(self) -> bool:
-        """Whether enough records wait."""
-        return self._waiting_records >= 2 * self.spec.step_records
+    def full(self, topic: str) -> bool:
+        """Whether enough records of a topic wait: for the next two steps, whatever waits of others."""
+        return self._waiting.count(topic) >= 2 * self._pace.most
 
     def offer(self, chunk: Chunk) -> None:
         """Take a chunk to be processed; chunks of a topic come in order."""
-        self._waiting.append(chunk)
-        self._waiting_records += len(chunk.records)
+        self._waiting.put(chunk)
         self._wake()
 
     def close(self) -> None:
@@ -167,18 +147,22 @@ class Lane:
 
     async def run(self) -> None:
         """Process what is offered until closed."""
-        steps = 0
+        steps, since = 0, time.monotonic()
+        in_a_row_s = math.inf if self.spec.step_s is None else STEPS_IN_A_ROW * self.spec.step_s
         try:
             while not self._closing:
                 worked = False
-                if not self._waiting or steps >= STEPS_IN_A_ROW:
-                    steps = 0
+                if not self._waiting or steps >= STEPS_IN_A_ROW or time.monotonic() - since >= in_a_row_s:
+                    steps, since = 0, time.monotonic()
                     worked = await self._idle()
-                if self._waiting:
+                missing_s = self._abreast.wait_s(self._waiting, self.meta.next, time.monotonic())
+                if missing_s > 0:
+                    await self._woken(missing_s)
+                elif self._waiting:
                     steps += 1
                     self._turns.leave(self.name)
                     self._turns.busy(self.name, busy=True)
-                    await self._process(self._gather())
+                    await self._process(self._waiting.take(self._pace.most, self._abreast.more(self._waiting)))
                     self._turns.busy(self.name, busy=False)
                 elif not worked:
                     await self._rest()
@@ -187,26 +171,9 @@ class Lane:
             self._turns.leave(self.name)
             self._turns.busy(self.name, busy=False)
 
-    def _gather(self) -> list[Chunk]:
-        """Take chunks that wait, as many as one step may have, topic after topic."""
-        by_topic: dict[str, list[Chunk]] = {}
-        taken = 0
-        while self._waiting and (not taken or taken + len(self._waiting[0].records) <= self.spec.step_records):
-            chunk = self._waiting.popleft()
-            by_topic.setdefault(chunk.topic, []).append(chunk)
-            taken += len(chunk.records)
-        self._waiting_records -= taken
-        return [chunk for chunks in by_topic.values() for chunk in chunks]
-
     async def _process(self, chunks: list[Chunk]) -> None:
-        reached, before = dict(self.meta.next), self.meta.step
-        for chunk in chunks:
-            if chunk.start > reached[chunk.topic]:
-                raise LogError(
-                    f"{chunk.topic}/{chunk.partition}: the next records start at {chunk.start}, "
-                    f"those from {reached[chunk.topic]} on never came"
-                )
-            reached[chunk.topic] = max(reached[chunk.topic], chunk.records[-1].offset + 1)
+        before = self.meta.step
+        check_whole(chunks, self.meta.next)
         await self._step_over([record for chunk in chunks for record in chunk.records])
         now = self._wall_ms()
         for chunk in chunks:
@@ -217,6 +184,7 @@ class Lane:
         self._changed()
 
     async def _step_over(self, records: list[Any]) -> None:
+        began = time.perf_counter()
         fresh, following, got = self._sift(records)
         if following == self.meta.next:
             self.meter.stepped(0, len(records))
@@ -224,7 +192,10 @@ class Lane:
         with self.meter.timed("fold"):
             step = self.program.step(fresh, self.rows) if fresh else Step()
             plan = self._plan(step, following, got)
-        if size_of(plan.rows) > self.spec.step_bytes and len(records) > 1:
+        filled = size_of(plan.rows) / self.spec.step_bytes
+        if len(records) <= self._pace.most:  # else it is half of one that was too large, which has told all of it
+            self._pace.took(time.perf_counter() - began, full=len(fresh) >= self._pace.most, share=filled)
+        if filled > 1 and len(records) > 1:
             half = len(records) // 2
             self._halved()
             await self._step_over(records[:half])
@@ -235,27 +206,10 @@ class Lane:
 
     def _sift(self, records: list[Any]) -> tuple[list[Record], dict[str, int], dict[str, int]]:
         """Return the records that are new, and the offsets and channel positions after them."""
-        following, got = dict(self.meta.next), self.meta.got
-        ours = f"{self.spec.app_id}/"
-        fresh: list[Record] = []
-        for record in records:
-            topic, offset = record.topic, record.offset
-            if offset < following[topic]:
-                continue
-            following[topic] = offset + 1
-            if topic in self.spec.channels and record.headers:
-                sender = sender_of(record.headers)
-                if sender is not None:
-                    if not sender[0].startswith(ours):
-                        continue
-                    if got is self.meta.got:
-                        got = dict(got)
-                    if not applies(got, topic, *sender):
-                        continue
-            fresh.append(Record(topic, record.partition, offset, record.timestamp, record.key, record.value))
+        sifted = sift(records, self.meta, self.spec.app_id, self.spec.channels)
         for topic, timestamp in {record.topic: record.timestamp for record in records}.items():
             self._clock.read(topic, timestamp)
-        return fresh, following, got
+        return sifted
 
     async def _idle(self) -> bool:
         """Do work that is due without input, if it is this lane's turn; return whether it did some."""
@@ -276,34 +230,28 @@ class Lane:
         """Return a step without input, laid out; None when nothing is due."""
         clock = self._clock.now(self.meta.next)
         while True:
-            most, began = self._most, time.perf_counter()
+            most, began = self._idle_pace.most, time.perf_counter()
             step = self.program.idle(self.rows, clock, most)
             if step is None:
                 return None
             plan = self._plan(step, self.meta.next, self.meta.got)
             if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
-                self._pace(time.perf_counter() - began, full=len(step.rows) >= most)
+                self._idle_pace.took(time.perf_counter() - began, full=len(step.rows) >= most)
                 return plan
-            self._most = most // 2
+            self._idle_pace.halve()
             self._halved()
-
-    def _pace(self, took_s: float, *, full: bool) -> None:
-        """Have the next step without input take about as long as it may."""
-        wanted = self.spec.idle_step_s
-        if wanted is None:
-            self._most = self.spec.idle_leads
-        elif took_s > wanted:
-            self._most = max(1, int(self._most * wanted / took_s))
-        elif full and took_s < wanted / 2:
-            self._most = min(self.spec.idle_leads, self._most * 2)
 
     async def _rest(self) -> None:
         if not self.resting and not self._turns.waits(self.name):
             self.resting = True
             self.idle_event.set()
             self._changed()
+        await self._woken(self._patience_s())
+
+    async def _woken(self, most_s: float) -> None:
+        """Return when something came, or after so long."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s()):
+            async with asyncio.timeout(most_s):
                 await self._work.wait()
         self._work.clear()
 

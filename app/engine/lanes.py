@@ -10,8 +10,10 @@ from faust.types import TP
 
 from app.engine.changelog import Changelog
 from app.engine.clock import wall_ms
+from app.engine.inbox import Chunk
 from app.engine.kafka import Log
-from app.engine.lane import Chunk, Lane, LaneSpec
+from app.engine.lane import Lane
+from app.engine.lanespec import LaneSpec
 from app.engine.meters import Meter, Metrics
 from app.engine.metrics import Metric
 from app.engine.program import Page, ProgramFactory
@@ -24,6 +26,8 @@ from app.topics import Topic
 
 log = logging.getLogger(__name__)
 
+STEP_S: Final = 0.1
+"""How long a step with input holds the event loop, about: other lanes, fetches and heartbeats wait for it."""
 IDLE_STEP_S: Final = 0.005
 """How long a step without input holds the event loop, about: a million leads that are due must not stall events."""
 
@@ -61,6 +65,7 @@ class LaneAgent:
             step_bytes=settings.step_bytes,
             idle_leads=settings.idle_leads,
             idle_s=settings.idle_ms / 1000,
+            step_s=STEP_S,
             idle_step_s=None if settings.replay else IDLE_STEP_S,
         )
 
@@ -109,6 +114,11 @@ class Engine:
         """Before partitions are assigned to every agent, and between their revocation and the next assignment."""
         return not self.agents.keys() <= self._owned.keys()
 
+    @property
+    def ending(self) -> BaseException | None:
+        """What ends the worker, in a lane or elsewhere; None while nothing does."""
+        return self.failure or (self._app.crash_reason if self._app is not None else None)
+
     # --- intake of the transport
 
     def takes(self, topic: str) -> bool:
@@ -119,7 +129,7 @@ class Engine:
         """Whether the partition's lane is open and has room."""
         self.polled_at = time.monotonic()
         lane = self._by_topic[tp.topic].lanes.get(tp.partition)
-        return lane is not None and not lane.full
+        return lane is not None and not lane.full(tp.topic)
 
     def positions(self) -> Mapping[TP, int]:
         """Where open lanes read on."""
@@ -199,6 +209,7 @@ class Engine:
             changelog,
             own,
             lambda topic: self._app.consumer.fresh_highwater_of(topic, partition),
+            lambda topic: self._app.consumer.readable_end_of(topic, partition),
             self._wall_ms,
             self._changed,
             None if self.settings.replay else self._turns,

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from app.engine.kafka import Log
+from app.engine.patience import within
 from app.engine.protocol import FencedError
 from app.settings import Settings
 
@@ -46,7 +47,7 @@ class Transactions(Log):
             retry_backoff_ms=RETRY_MS,
         )
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with within(self._timeout_s, f"{self._lane}: its former owner was not fenced"):
                 await producer.start()
         except BaseException:
             await producer.stop()
@@ -70,7 +71,7 @@ class Transactions(Log):
             KafkaError, TimeoutError: it is there as a whole or not at all, and unknown which.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with within(self._timeout_s, f"{self._lane}: a transaction was not committed"):
                 await self._steps.begin_transaction()
                 yield
                 await self._commit()

@@ -13,6 +13,7 @@ from faust.types import TP, ConsumerMessage
 from app.connection import password, tls_context
 from app.engine.ends import Freshness
 from app.engine.membership import InstanceError, watch
+from app.engine.patience import within
 from app.settings import Settings
 
 NOWHERE: Final = TP("", -1)
@@ -264,6 +265,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return min(end, self._follows.get(tp, end))
         return end
 
+    def readable_end_of(self, topic: str, partition: int) -> int | None:
+        """Return the offset after the last record that can be read: before it no transaction is under way.
+
+        As the last fetch told; None before it, or when the partition is not ours.
+        """
+        end = self.highwater_of(topic, partition)
+        stable: int | None = self._told(TP(topic, partition), "last_stable_offset")
+        return end if end is None or stable is None or stable < 0 else min(end, stable)
+
     def fresh_highwater_of(self, topic: str, partition: int) -> int | None:
         """Return what `highwater_of` does, while that is recent: None when the broker has not answered for a while."""
         tp = TP(topic, partition)
@@ -284,7 +294,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def earliest(self, topics: Iterable[str], partition: int) -> dict[str, int]:
         """Return the first offset that each topic still has in the partition."""
         tps = [TP(topic, partition) for topic in topics]
-        async with asyncio.timeout(self.app.conf.broker_request_timeout):
+        what = f"{', '.join(f'{tp.topic}/{tp.partition}' for tp in tps)}: the first offsets were not told"
+        async with within(self.app.conf.broker_request_timeout, what):
             found = await self.earliest_offsets(*tps)
         return {tp.topic: offset for tp, offset in found.items() if offset is not None}
 

@@ -32,7 +32,13 @@ CHUNK_BUFFER: Final = 64
 
 
 class WorkerError(RuntimeError):
-    """The worker went down; the cause says why."""
+    """The worker went down."""
+
+    def __init__(self, reason: BaseException | None, when: str = "") -> None:
+        """Say what ended it."""
+        name, text = type(reason).__name__, str(reason)
+        because = text if name in text else f"{name}: {text}" if text else name
+        super().__init__(f"the worker went down{when}: {because}")
 
 
 class StrictRecovery(Recovery):  # type: ignore[misc]
@@ -187,7 +193,7 @@ def build(settings: Settings, agents: Sequence[Agents], clock: Callable[[], int]
         broker_rebalance_timeout=settings.rebalance_timeout_ms / 1000,
         broker_request_timeout=settings.request_timeout_ms / 1000,
         broker_commit_interval=settings.commit_ms / 1000,
-        broker_max_poll_records=settings.step_records,
+        broker_max_poll_records=settings.poll_records,
         broker_max_poll_interval=max(300.0, settings.rebalance_timeout_ms / 500),
         consumer_max_fetch_size=4 * 1024 * 1024,
         consumer_auto_offset_reset="earliest",
@@ -239,7 +245,7 @@ async def _running(app: App) -> AsyncIterator[Engine]:
     try:
         await asyncio.wait({opened, crashed}, return_when=asyncio.FIRST_COMPLETED)
         if crashed.done():
-            raise WorkerError("the worker went down while it started") from app.crash_reason
+            raise WorkerError(app.crash_reason, " while it started") from app.crash_reason
         await opened
         yield app.intake
     finally:
@@ -294,7 +300,7 @@ async def _serve(app: App) -> None:
                 await app.stop()
                 await asyncio.gather(starting, return_exceptions=True)
         if crashed.done():
-            raise WorkerError(f"the worker went down: {app.crash_reason}") from app.crash_reason
+            raise WorkerError(app.crash_reason) from app.crash_reason
         crashed.cancel()
         stop.cancel()
     finally:

@@ -67,6 +67,7 @@ async def drain(task: Task) -> None:
                 "leads": counts["leads"],
                 "outputs": counts["segment_changes"] + counts["conversions"] + counts["revisions"],
                 "forwarded": counts["forwarded"],
+                "late": counts["late"],
                 "stages_us": per_event(stopwatch, start, end, events) if task.stages else {},
                 "profile": profile.text() if task.profile else "",
             }

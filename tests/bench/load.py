@@ -24,7 +24,7 @@ async def publish(
     """
     ends: dict[tuple[str, int], int] = {}
     producer = AIOKafkaProducer(
-        bootstrap_servers=list(settings.brokers), max_batch_size=BATCH_BYTES, compression_type="lz4"
+        bootstrap_servers=list(settings.brokers), max_batch_size=BATCH_BYTES, compression_type="zstd"
     )
     await producer.start()
     try:

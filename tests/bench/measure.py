@@ -95,6 +95,7 @@ async def _engine(task: Task, home: Path, say: Say) -> dict[str, Any]:
         "leads": leads,
         "outputs": told["outputs"],
         "forwarded": told["forwarded"],
+        "late": told["late"],
         "seconds": told["seconds"],
         "events_per_second": told["events"] / told["seconds"],
         "cpu_us_per_event": told["cpu_seconds"] * 1e6 / told["events"],

@@ -12,7 +12,8 @@ def report(figures: dict[str, Any]) -> str:
     lines = [
         f"machine            {machine['cores']} cores, Python {machine['python']}, {machine['system']}; "
         "embedded broker, 4 partitions, one worker",
-        f"load               {engine['events']:,} events of {engine['leads']:,} leads, the sample's mix, shop.yaml",
+        f"load               {engine['events']:,} events of {engine['leads']:,} leads, the sample's mix, shop.yaml; "
+        f"{engine['late']:,} came after a later one of their lead",
         f"throughput         {engine['events_per_second']:,.0f} events/s ({engine['seconds']:.1f} s, "
         f"{engine['cpu_us_per_event']:,.0f} µs of processor time an event, all threads)",
         f"stock Faust        {stock['events_per_second']:,.0f} events/s over {stock['events']:,} events, same fold: "

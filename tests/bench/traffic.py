@@ -72,17 +72,22 @@ def _templates(count: int, leads_per_event: float) -> list[_Template]:
         if key not in seen_once:
             seen_once.add(key)
             singles -= by_lead[key] - 1
-    return [
-        _template(topic, value, b"n%d" % number if key in seen_once else b"")
-        for number, ((topic, value), key) in enumerate(zip(lines, keys, strict=True))
-    ]
+    templates: list[_Template] = []
+    before = 0
+    for number, ((topic, value), key) in enumerate(zip(lines, keys, strict=True)):
+        templates.append(_template(topic, value, b"n%d" % number if key in seen_once else b"", before))
+        before = templates[-1].record_at
+    return templates
 
 
-def _template(topic: str, value: bytes, own: bytes) -> _Template:
-    """Return a message with gaps in its identifiers, filled with `own` already where that is given."""
+def _template(topic: str, value: bytes, own: bytes, before: int) -> _Template:
+    """Return a message with gaps in its identifiers, filled with `own` already where that is given.
+
+    One that does not say when it was sent came with the one before it, at `before`.
+    """
     value = _PHONE.sub(b'"phone":null', value)
     value = _NAME.sub(rb"\1" + own + _MARK + b'"', value)
     value = _ADDRESS.sub(rb"\1" + own + _MARK + rb"\2", value)
     told = peek(value.replace(_MARK, _PROBE))
     key = told.key.encode().split(_PROBE) if told.key is not None else []
-    return _Template(topic, key, value.split(_MARK), told.record_at or END)
+    return _Template(topic, key, value.split(_MARK), told.record_at or before)

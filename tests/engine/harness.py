@@ -15,8 +15,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.engine.changelog import Changelog
+from app.engine.inbox import Chunk
 from app.engine.kafka import Log, Row
-from app.engine.lane import Chunk, Lane, LaneSpec
+from app.engine.lane import Lane
+from app.engine.lanespec import LaneSpec
 from app.engine.program import Program
 from app.engine.protocol import Stamp
 from app.engine.store import Memory, PartitionRows
@@ -186,6 +188,7 @@ class Station:
                 Changelog(self.settings, log, partition, own, self.rows(partition), partial(self.wiped, partition)),
                 own,
                 partial(self._end, partition),
+                partial(self._readable, partition),
                 self._clock,
                 lambda: None,
             )
@@ -206,6 +209,9 @@ class Station:
 
     def _end(self, partition: int, topic: str) -> int | None:
         return self._ends.get(TopicPartition(topic, partition))
+
+    def _readable(self, partition: int, topic: str) -> int:
+        return self._end(partition, topic) or 0
 
     async def _earliest(self) -> dict[str, int]:
         return dict.fromkeys(self.spec.topics, 0)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from app.engine.changelog import Changelog
+from app.engine.inbox import Chunk, Inbox, more_comes
 from app.engine.kafka import Logged
 from app.engine.lane import Lane
 from app.engine.plan import Plan, Sends
@@ -57,6 +58,23 @@ class TakesRepeats(Lane):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.spec = msgspec.structs.replace(self.spec, channels=frozenset())
+
+
+class _ForgetfulInbox(Inbox):
+    def take(self, most: int) -> list[Chunk]:
+        chunks = super().take(most)
+        for chunk in chunks:
+            if chunk.done is more_comes:
+                self.records -= len(self._chunks[chunk.topic].popleft().records)
+        return chunks
+
+
+class DropsTheRest(Lane):
+    """Forgets what is left of a chunk of which a step took a part."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._waiting = _ForgetfulInbox(self.spec.topics, self.spec.channels, self._wall_ms)
 
 
 class FearsNobody(Changelog):

@@ -21,7 +21,7 @@ EVENTS = 14
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 PEOPLE = ("ada", "bob", "cy", "dot", "eve", "flo")
 
-SETTINGS = Settings(partitions=PARTITIONS, step_records=5)
+SETTINGS = Settings(partitions=PARTITIONS, step_records=2)
 TOPICS = topics.topics(SETTINGS)
 
 

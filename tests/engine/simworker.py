@@ -51,6 +51,7 @@ class Worker:
             changelog,
             log,
             lambda topic: len(world.logs[topic, partition]),
+            lambda _: 0,  # no input waits for another: whatever order they come in must be right
             lambda: world.now,
             lambda: None,
         )

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from app import topics
 from app.engine.changelog import Changelog
+from app.engine.inbox import Chunk
 from app.engine.kafka import Row
-from app.engine.lane import Chunk, Lane, LaneSpec
+from app.engine.lane import Lane
+from app.engine.lanespec import LaneSpec
 from app.engine.program import Program
 from app.engine.protocol import FencedError
 from app.settings import Settings

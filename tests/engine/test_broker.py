@@ -7,7 +7,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.consumer import fetcher
 from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import OffsetAndMetadata
 
 from app import topics
@@ -47,6 +49,29 @@ async def test_records_come_back_as_they_were_with_headers_and_tombstones(new_se
         (1, *rows[1]),
         (2, *rows[2]),
     ]
+
+
+async def test_what_lanes_append_stands_on_the_broker_as_zstd(
+    new_settings: NewSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codecs: set[int] = set()
+
+    def noting(fetched: bytes) -> MemoryRecords:
+        if fetched:
+            codecs.add(fetched[22] & 7)  # low byte of the first batch's attributes: 3 is lz4, 4 is zstd
+        return MemoryRecords(fetched)
+
+    monkeypatch.setattr(fetcher, "MemoryRecords", noting)
+    settings = await new_settings(partitions=1)
+    segments = topics.topics(settings).segments.name
+    rows = [row(b"%d" % n, b"a value that compresses " * 40) for n in range(100)]
+    async with Log(settings) as log:
+        await log.append(changelog(settings), 0, rows)
+        await log.send(segments, 0, rows)
+    for topic in (changelog(settings), segments):
+        found = await read_all(settings, topic)
+        assert [(record.key, record.value) for record in found] == [(key, value) for key, value, _ in rows]
+    assert codecs == {4}
 
 
 async def test_a_step_of_eight_mebibytes_is_one_batch_and_read_back_whole(new_settings: NewSettings) -> None:

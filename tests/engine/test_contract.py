@@ -102,6 +102,7 @@ def test_what_is_called_has_the_signature_it_had(owner: type, name: str, expecte
         (driver.AIOKafkaConsumerThread.on_start, ["_consumer"]),
         (aiokafka.AIOKafkaConsumer.__init__, ["_fetch_max_wait_ms", "_isolation_level"]),
         (aiokafka.AIOKafkaConsumer.start, ["_coordinator"]),
+        (aiokafka.AIOKafkaConsumer.stop, ["_client"]),
         (ServiceThread.__init__, ["parent_loop"]),
         (Store.__init__, ["_dbs"]),
         (Service._crash, ["_crashed", "crash_reason"]),

@@ -103,6 +103,17 @@ async def test_a_worker_whose_program_raises_says_so_until_it_is_gone(new_settin
             assert (status, told["why"]) == (503, ["going down: ZeroDivisionError('a bug')"])
 
 
+async def test_a_worker_that_something_else_than_a_lane_ends_says_so(new_settings: NewSettings) -> None:
+    settings = msgspec.structs.replace(await new_settings(partitions=1), web_port=free_port())
+    app = build(settings, [toy])
+    async with serving(app.intake) as port, running(app):
+        assert (await health(port, "live"))[0] == 200
+        await app.consumer.crash(ConnectionError("the group is gone"))
+        for of in ("live", "ready"):
+            status, told = await health(port, of)
+            assert (status, told["why"]) == (503, ["going down: ConnectionError('the group is gone')"])
+
+
 async def test_a_worker_process_serves_while_it_runs_and_only_these_pages(new_settings: NewSettings) -> None:
     settings, port = await new_settings(partitions=2), free_port()
     said = settings.data_dir.with_suffix(".log").open("wb")
@@ -158,7 +169,7 @@ async def main():
         async with running(build(settings, [toy])):
             pass
     except WorkerError as error:
-        print(error, "|", repr(error.__cause__))
+        print(error)
 
 asyncio.run(main())
 """
@@ -174,4 +185,4 @@ asyncio.run(main())
         if worker.returncode is None:
             worker.kill()
             await worker.wait()
-    assert said.decode().startswith("the worker went down while it started | KafkaConnectionError")
+    assert said.decode().startswith("the worker went down while it started: KafkaConnectionError: ")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from app import topics
+from app.engine.inbox import Chunk
 from app.engine.kafka import Log
-from app.engine.lane import Chunk
 from app.engine.program import Output, Record, Rows, Step
 from app.engine.protocol import ChannelGapError, LogError, lane_headers
 from app.settings import Settings

@@ -10,7 +10,8 @@ import msgspec
 from app import topics
 from app.engine.clock import wall_ms
 from app.engine.due import timed
-from app.engine.lane import FIRST_IDLE_LEADS, STEPS_IN_A_ROW, Chunk
+from app.engine.inbox import Chunk
+from app.engine.lane import FIRST_IDLE_LEADS, STEPS_IN_A_ROW
 from app.engine.program import Output, Record, Rows, Step
 from tests.engine.broker_io import publish
 from tests.engine.conftest import NewSettings

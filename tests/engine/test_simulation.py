@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.engine.protocol import ChannelGapError
+from app.engine.protocol import ChannelGapError, LogError
 from tests.engine import simbroken, simleads
 from tests.engine.simcheck import WrongError
 from tests.engine.simulate import simulate, simulate_many
@@ -43,6 +43,7 @@ async def test_leads_are_what_they_would_be_without_lanes() -> None:
         {"lane_type": simbroken.NeverSendsAgain},
         {"lane_type": simbroken.SkipsNothing},
         {"lane_type": simbroken.TakesRepeats},
+        {"lane_type": simbroken.DropsTheRest},
         {"changelog_type": simbroken.FearsNobody},
         {"changelog_type": simbroken.BelievesEveryRow},
         {"changelog_type": simbroken.LeavesStaleRows},
@@ -55,7 +56,7 @@ async def test_a_protocol_with_a_rule_less_is_found_out(broken: dict[str, Any]) 
     for seed in range(BROKEN_RUNS):
         try:
             await simulate(seed, **broken)
-        except (WrongError, ChannelGapError):
+        except (WrongError, ChannelGapError, LogError):
             noticed = True
             break
     assert noticed, f"{BROKEN_RUNS} runs did not notice"

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,41 @@ async def test_a_former_owner_dies_before_it_sends_and_its_rows_are_written_over
         assert new.counts() == {b"a": 10, b"b": 1}
         assert await compacted(settings) == local(new)
     assert await read_once(settings, topics.topics(settings).segments.name) == [(b"a", b"10")]
+
+
+class FormerLog(Log):
+    """Appends as another version did."""
+
+    def __init__(self, settings: Settings, compression: str) -> None:
+        super().__init__(settings)
+        self.compression = compression
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), "compression_type": self.compression}
+
+
+@pytest.mark.parametrize("compression", ["lz4", "snappy", "gzip"])
+async def test_a_changelog_and_channels_of_a_version_that_compressed_otherwise_are_read_on(
+    new_settings: NewSettings, compression: str
+) -> None:
+    settings = await new_settings(partitions=2)
+    tables = topics.topics(settings)
+    messages = [(tables.web.name, b"a", b"x")] * 25 + [(tables.web.name, b"a", b"fwd:b")] * 5
+    ends = await publish(settings, messages)
+    async with Station(settings, toy_of(settings), FormerLog(settings, compression)) as former:
+        await former.open()
+        await former.run(ends)
+        assert former.counts() == {b"a": 25, b"b": 5}
+    shutil.rmtree(settings.data_dir)
+    ends = await publish(settings, messages)
+    async with Station(settings, toy_of(settings)) as new:
+        await new.open()
+        assert new.counts() == {b"a": 25, b"b": 5}, "the changelog alone has them now"
+        await new.run(ends)
+        assert new.counts() == {b"a": 50, b"b": 10}
+    assert sorted(await read_once(settings, tables.segments.name)) == [
+        (b"a", b"%d" % n) for n in (10, 20, 30, 40, 50)
+    ] + [(b"b", b"10")]
 
 
 async def test_a_former_owners_rows_are_ignored_by_a_rebuild_before_they_are_written_over(

@@ -89,7 +89,7 @@ class Session:
         try:
             await asyncio.wait({drained, crashed}, return_when=asyncio.FIRST_COMPLETED)
             if not drained.done():
-                raise WorkerError("the worker went down") from self._app.crash_reason
+                raise WorkerError(self._app.crash_reason) from self._app.crash_reason
             await drained
         finally:
             for task in (drained, crashed):

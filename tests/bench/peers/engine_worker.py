@@ -56,7 +56,7 @@ class Scoring:
 
 
 def settings_of(task: Task) -> Settings:
-    """Return the defaults, for one broker, but for the size of steps."""
+    """Return the defaults, for one broker."""
     return Settings(
         brokers=(task.broker,),
         app_id=task.name,
@@ -65,7 +65,6 @@ def settings_of(task: Task) -> Settings:
         min_insync_replicas=1,
         data_dir=Path(task.home),
         log_level="warning",
-        step_records=task.step_records,
     )
 
 

@@ -30,8 +30,6 @@ class Task(msgspec.Struct, frozen=True):
     """Kafka Streams: a record cache before the store."""
     options: dict[str, str] = {}
     """Kafka Streams: beside its defaults."""
-    step_records: int = 4_000
-    """Leadstream: records a step, at most. Its default of 500 is for rules that take 0.4 ms an event."""
 
 
 class Teller:
