@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 STEPS_IN_A_ROW: Final = 20
 """After so many steps with input, or as long as these may hold the event loop, one without, when more waits: so that
 due leads come to it under any load."""
+QUIET_MS: Final = 20 * 60_000
+"""A lane that has appended nothing for so long appends its meta row, and so finds what a former owner appended after it
+before compaction, which waits an hour, may keep that in place of the lane's own rows."""
 FIRST_STEP_RECORDS: Final = 500
 FIRST_IDLE_LEADS: Final = 10
 
@@ -81,6 +84,8 @@ class Lane:
         self._idle_pace = Pace(spec.idle_leads, FIRST_IDLE_LEADS, spec.idle_step_s)
         """Of leads in a step without."""
         self._epoch = 0
+        self._appended_at = 0
+        """UTC ms."""
         self._waiting = Inbox(spec.topics, spec.channels, wall_ms)
         self._abreast = Abreast([topic for topic in spec.topics if topic not in spec.channels], readable)
         self._work = asyncio.Event()
@@ -130,6 +135,7 @@ class Lane:
         """
         started = time.perf_counter()
         self._epoch = await self._changelog.take_over()
+        self._appended_at = self._wall_ms()
         self.meta = decode_meta(self.rows.meta)
         self.program.opened(self.rows)
         sends = self._planner.stored(self.meta, self.program, self.rows)
@@ -227,13 +233,14 @@ class Lane:
         return True
 
     def _idle_plan(self) -> Plan | None:
-        """Return a step without input, laid out; None when nothing is due."""
+        """Return a step without input, laid out, empty after a long silence; None when nothing is due."""
         clock = self._clock.now(self.meta.next)
         while True:
             most, began = self._idle_pace.most, time.perf_counter()
             step = self.program.idle(self.rows, clock, most)
             if step is None:
-                return None
+                quiet = self._wall_ms() - self._appended_at >= QUIET_MS
+                return self._plan(Step(), self.meta.next, self.meta.got) if quiet else None
             plan = self._plan(step, self.meta.next, self.meta.got)
             if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
                 self._idle_pace.took(time.perf_counter() - began, full=len(step.rows) >= most)
@@ -283,6 +290,7 @@ class Lane:
             await self._changelog.append(plan.rows, plan.meta.stamp, lambda: self._send_within(plan))
         else:
             await self._changelog.append(plan.rows, plan.meta.stamp)
+        self._appended_at = self._wall_ms()
         self.meta = msgspec.structs.replace(plan.meta, outbox=[])
         self.counts.update(plan.step.counts)
         self.meter.metrics.counted(plan.step.counts)

@@ -234,6 +234,12 @@ class Station:
                 if task.done():
                     task.result()
 
+    async def rested(self) -> None:
+        """Have every lane look for something to do, and return when there is nothing left."""
+        for lane in self.lanes.values():
+            lane._wake()
+        await asyncio.gather(*(lane.idle_event.wait() for lane in self.lanes.values()))
+
     def drained(self, ends: Ends) -> bool:
         commands = topics(self.settings).commands.name
         arrived = all(self.lanes[p].next_offsets[topic] >= end for (topic, p), end in ends.items())

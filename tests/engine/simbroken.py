@@ -1,6 +1,6 @@
 """Lanes and changelogs that each break one rule of the protocol, to see that the simulation notices."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -61,8 +61,8 @@ class TakesRepeats(Lane):
 
 
 class _ForgetfulInbox(Inbox):
-    def take(self, most: int) -> list[Chunk]:
-        chunks = super().take(most)
+    def take(self, most: int, more: Collection[str] = ()) -> list[Chunk]:
+        chunks = super().take(most, more)
         for chunk in chunks:
             if chunk.done is more_comes:
                 self.records -= len(self._chunks[chunk.topic].popleft().records)

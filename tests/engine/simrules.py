@@ -25,6 +25,8 @@ START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 HOUR = 3_600_000
 PEOPLE = ("ada", "bob", "cy", "dot", "eve", "flo")
 EVENTS = 10
+THINGS = 200
+"""At most so many happen between the events and the switch."""
 POINTS = {"v0": 1, "v1": 9, "v2": 16, "v3": 4, "v4": 30}
 RULES = """
 version: {version}
@@ -63,6 +65,9 @@ async def simulate(seed: int) -> World:
                 message = {"type": "page", "userId": user, "messageId": f"{version}{number}", "timestamp": at}
                 topic = chance.choice(TOPICS.inputs[:4]).name
                 world.publish(topic, chance.randrange(PARTITIONS), None, orjson.dumps(message), at)
+            await world.run(
+                chance.randrange(THINGS)
+            )  # so that lanes have told each other events before the switch comes
             switch = Switch(START + (round_number + 2) * HOUR, Version("default", version, _text(version)))
             told = [p for p in range(PARTITIONS) if version == "v4" or chance.random() < 0.6]
             for partition in told + [p for p in told if chance.random() < 0.3]:
@@ -71,6 +76,7 @@ async def simulate(seed: int) -> World:
         _check(world, views)
         await world.take_over_again()
         _check(world, views)
+        same("rebuilt after compaction", rebuilt(world, compacted=True), rows_of(world))
     finally:
         await world.end()
     return world
@@ -78,7 +84,7 @@ async def simulate(seed: int) -> World:
 
 def _check(world: World, views: dict[str, int]) -> None:
     rows = rows_of(world)
-    same("rebuilt", rebuilt(world, compacted=True), rows)
+    same("rebuilt", rebuilt(world, compacted=False), rows)
     told_once(world, TOPICS.profiles.name)
     groups: dict[str, tuple[Any, ...]] = {}
     for _, value in told_once(world, TOPICS.segments.name):

@@ -124,11 +124,12 @@ class World:
 
     # --- what happens
 
-    async def run(self) -> "World":
-        """Let things happen until there is nothing left to do."""
-        rest = 0
-        while rest < ROUNDS_OF_REST:
+    async def run(self, most: int | None = None) -> "World":
+        """Let things happen until there is nothing left to do, or `most` of them."""
+        rest = things = 0
+        while rest < ROUNDS_OF_REST and (most is None or things < most):
             self._bury()
+            things += 1
             rest = 0 if self._something() else rest + 1
             await asyncio.sleep(0)
         return self

@@ -8,6 +8,7 @@ import pytest
 
 from app import topics
 from app.engine.kafka import Log, Row
+from app.engine.lane import QUIET_MS
 from app.engine.protocol import EPOCH_KEY, META_KEY, FencedError
 from app.settings import Settings
 from tests.engine.broker_io import publish, read_all, read_once
@@ -170,3 +171,30 @@ async def test_epochs_grow_with_each_take_over(new_settings: NewSettings) -> Non
         async with Station(settings, toy_of(settings)) as station:
             await station.open()
             assert [lane.rows.epoch for lane in station.lanes.values()] == [life, life]
+
+
+async def test_a_lane_with_nothing_to_do_finds_what_a_former_owner_appended_last(new_settings: NewSettings) -> None:
+    settings = await new_settings(partitions=1)
+    web = topics.topics(settings).web.name
+    log = topics.changelog(settings, "leads").name
+    now = [0]
+    async with Station(settings, toy_of(settings), clock=lambda: now[0]) as station:
+        await station.open()
+        await station.run(await publish(settings, [(web, b"a", b"x")]))
+        (first_step,) = [
+            (record.key, record.value, list(record.headers))
+            for record in await read_all(settings, log)
+            if record.key == b"ka"
+        ]
+        ends = await publish(settings, [(web, b"a", b"x")] * 2)
+        await station.run(ends)
+        await station.log.append(log, 0, [first_step])
+        step = station.lanes[0].meta.step
+        now[0] = QUIET_MS - 1
+        await station.rested()
+        assert (await compacted(settings))[b"ka"] == b"1"
+        now[0] = QUIET_MS
+        await station.rested()
+        assert (await compacted(settings)) == local(station) == {b"ka": b"3"}
+        await station.rested()
+        assert station.lanes[0].meta.step == step + 1, "once is enough for the next 20 minutes"
