@@ -24,7 +24,7 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition that owns the key, of `partitions`."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

@@ -20,7 +20,7 @@ class Abreast:
         """Since when inputs are waited for; they stay here until they bring something, and are not waited for again."""
 
     def wait_s(self, inbox: Inbox, following: Mapping[str, int], now_s: float) -> float:
-        """Return how long to wait at most, s; 0 when nothing is missing, or nothing waits for it.
+        """Return how long to hold back what waits of backlogs, at most, s; 0 when nothing is missing, or nothing waits.
 
         `following`: the next offset of each input.
         """

@@ -4,12 +4,17 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from heapq import merge
 from itertools import chain, islice, repeat
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from app.engine.program import Record
 from app.engine.protocol import LogError, Meta, applies, sender_of
+
+LIVE_MS: Final = 60_000
+"""Records that are no older when they come are live: they are held back by nobody's backlog."""
+LIVE: Final = 0
+"""What live records count as: before all that is older."""
 
 
 class Chunk(msgspec.Struct):
@@ -43,8 +48,7 @@ class Inbox:
     """Chunks of a lane's inputs, taken by the timestamps of their records: the inputs come abreast.
 
     However far one input is behind the others, what was told at one time is processed together. A topic's order is that
-    of its offsets, whatever their timestamps. One in the future counts as of when it came, so that a fast clock holds
-    back those behind it no longer than the others take to come there.
+    of its offsets, whatever their timestamps. What is live comes before any backlog but that of its own topic.
     """
 
     def __init__(self, topics: Iterable[str], first: Collection[str], wall_ms: Callable[[], int]) -> None:
@@ -69,19 +73,27 @@ class Inbox:
 
     def put(self, chunk: Chunk) -> None:
         """Have a chunk wait; chunks of a topic come in order."""
-        now = self._wall_ms()
-        chunk.times = [min(record.timestamp, now) for record in chunk.records]
+        live = self._wall_ms() - LIVE_MS
+        chunk.times = [LIVE if record.timestamp >= live else record.timestamp for record in chunk.records]
         self._chunks[chunk.topic].append(chunk)
         self.records += len(chunk.records)
 
-    def take(self, most: int, more: Collection[str] = ()) -> list[Chunk]:
+    def ready(self, *, held: bool) -> bool:
+        """Whether there is something to take; while the backlogs are `held`, of what is live or comes first."""
+        return self.records > 0 and (not held or any(self._at_once(topic) for topic in self._chunks))
+
+    def _at_once(self, topic: str) -> bool:
+        chunks = self._chunks[topic]
+        return bool(chunks) and (topic in self._first or chunks[0].times[0] == LIVE)
+
+    def take(self, most: int, more: Collection[str] = (), *, held: bool = False) -> list[Chunk]:
         """Take so many records at most, topic after topic; of the last chunk of each maybe a part.
 
-        Of a topic in `more` others are about to come, which may be older than what waits of other topics: none is taken
-        beyond the last one of it.
+        Of a topic in `more` others are about to come, which may be older than what waits of other topics: nothing of a
+        backlog is taken beyond the last one of it, and nothing at all while backlogs are `held`.
         """
         taken = []
-        for topic, count in self._shares(most, more).items():
+        for topic, count in self._shares(most, more, held=held).items():
             self.records -= count
             chunks = self._chunks[topic]
             while count:
@@ -93,7 +105,7 @@ class Inbox:
                 taken.append(chunk)
         return taken
 
-    def _shares(self, most: int, more: Collection[str]) -> Counter[str]:
+    def _shares(self, most: int, more: Collection[str], *, held: bool) -> Counter[str]:
         """Return how many records of each topic are next."""
         shares = Counter[str]()
         others = []
@@ -103,16 +115,17 @@ class Inbox:
             elif chunks:
                 others.append(topic)
         most -= shares.total()
-        if len(others) == 1:
+        if len(others) == 1 and not held:
             shares[others[0]] = min(most, self.count(others[0]))
             return shares
         last = {topic: self.count(topic) for topic in others if topic in more}
         by_time = merge(*(zip(self._times(topic), repeat(place)) for place, topic in enumerate(others)))
-        for _, place in islice(by_time, most):
+        for time, place in islice(by_time, most):
+            if held and time != LIVE:
+                break
             topic = others[place]
             shares[topic] += 1
-            if shares[topic] == last.get(topic):
-                break
+            held = held or shares[topic] == last.get(topic)
         return shares
 
     def _times(self, topic: str) -> Iterable[int]:

@@ -110,8 +110,9 @@ class Lane:
         return 0 if due is None else max(0, self._wall_ms() - due)
 
     def full(self, topic: str) -> bool:
-        """Whether enough records of a topic wait: for the next two steps, whatever waits of others."""
-        return self._waiting.count(topic) >= 2 * self._pace.most
+        """Whether enough records wait: two steps of them, yet a quarter of one of each topic: others wait for it."""
+        most, count = self._pace.most, self._waiting.count(topic)
+        return count >= 2 * most or (self._waiting.records >= 2 * most and count >= max(1, most // 4))
 
     def offer(self, chunk: Chunk) -> None:
         """Take a chunk to be processed; chunks of a topic come in order."""
@@ -158,18 +159,20 @@ class Lane:
         try:
             while not self._closing:
                 worked = False
-                if not self._waiting or steps >= STEPS_IN_A_ROW or time.monotonic() - since >= in_a_row_s:
+                missing_s = self._abreast.wait_s(self._waiting, self.meta.next, time.monotonic())
+                ready = self._waiting.ready(held=missing_s > 0)
+                if not ready or steps >= STEPS_IN_A_ROW or time.monotonic() - since >= in_a_row_s:
                     steps, since = 0, time.monotonic()
                     worked = await self._idle()
-                missing_s = self._abreast.wait_s(self._waiting, self.meta.next, time.monotonic())
-                if missing_s > 0:
-                    await self._woken(missing_s)
-                elif self._waiting:
+                if ready:
                     steps += 1
                     self._turns.leave(self.name)
                     self._turns.busy(self.name, busy=True)
-                    await self._process(self._waiting.take(self._pace.most, self._abreast.more(self._waiting)))
+                    more = self._abreast.more(self._waiting)
+                    await self._process(self._waiting.take(self._pace.most, more, held=missing_s > 0))
                     self._turns.busy(self.name, busy=False)
+                elif not worked and missing_s > 0:
+                    await self._wait_for_inputs(missing_s)
                 elif not worked:
                     await self._rest()
                 self.meter.beat()
@@ -254,6 +257,12 @@ class Lane:
             self.idle_event.set()
             self._changed()
         await self._woken(self._patience_s())
+
+    async def _wait_for_inputs(self, most_s: float) -> None:
+        """Hold back what waits until more comes; what becomes due meanwhile is not held back."""
+        began = time.monotonic()
+        await self._woken(min(most_s, self._patience_s()))
+        self.meter.metrics.add(Metric.INPUTS_AWAITED, time.monotonic() - began)
 
     async def _woken(self, most_s: float) -> None:
         """Return when something came, or after so long."""

@@ -187,6 +187,11 @@ class Engine:
                 agent.lanes[partition] = lane
                 self._changed()
                 await lane.run()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            await self.fail(RuntimeError(f"{agent.spec.lane_name(partition)} was cancelled by nobody: {error!r}"))
         except Exception as error:  # the engine's last line: Faust would acknowledge and go on
             await self.fail(error)
 

@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self
 
@@ -54,10 +54,10 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         """What programs counted, under their names."""
-        self._counters: Counter[Metric] = Counter()
+        self._counters: defaultdict[Metric, float] = defaultdict(float)
         self._histograms: dict[tuple[Metric, Labels], Histogram] = {}
 
-    def add(self, metric: Metric, by: int = 1) -> None:
+    def add(self, metric: Metric, by: float = 1) -> None:
         """Add to a counter without labels."""
         self._counters[metric] += by
 

@@ -234,6 +234,12 @@ class Metric(Enum):
         unit="records",
         help="Records of the last step sent again after a take-over, because they may not have been sent.",
     )
+    INPUTS_AWAITED = Spec(
+        name="leadstream_inputs_awaited_seconds_total",
+        kind="counter",
+        unit="seconds",
+        help="Time in which lanes held records back for another input, which has older ones that were not fetched yet.",
+    )
     EXPIRED = Spec(
         name="leadstream_expired_total",
         kind="counter",

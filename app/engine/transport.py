@@ -260,19 +260,24 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def highwater_of(self, topic: str, partition: int) -> int | None:
         """Return the offset after the last record, as the last fetch told; None before it, or when it is not ours."""
         tp = TP(topic, partition)
-        end: int | None = self._told(tp, "highwater")
-        if end is not None and self._passed.get(tp, 0) >= end:
-            return min(end, self._follows.get(tp, end))
-        return end
+        return self._without_markers(tp, self._told(tp, "highwater"))
 
     def readable_end_of(self, topic: str, partition: int) -> int | None:
         """Return the offset after the last record that can be read: before it no transaction is under way.
 
         As the last fetch told; None before it, or when the partition is not ours.
         """
-        end = self.highwater_of(topic, partition)
-        stable: int | None = self._told(TP(topic, partition), "last_stable_offset")
-        return end if end is None or stable is None or stable < 0 else min(end, stable)
+        tp = TP(topic, partition)
+        end, stable = self._told(tp, "highwater"), self._told(tp, "last_stable_offset")
+        if end is not None and stable is not None and stable >= 0:
+            end = min(end, stable)
+        return self._without_markers(tp, end)
+
+    def _without_markers(self, tp: TP, end: int | None) -> int | None:
+        """Return an end, or where the records before it end when the rest is known to be none."""
+        if end is not None and self._passed.get(tp, 0) >= end:
+            return min(end, self._follows.get(tp, end))
+        return end
 
     def fresh_highwater_of(self, topic: str, partition: int) -> int | None:
         """Return what `highwater_of` does, while that is recent: None when the broker has not answered for a while."""

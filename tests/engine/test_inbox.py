@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from app.engine.abreast import PATIENCE_S, Abreast
-from app.engine.inbox import Chunk, Inbox
+from app.engine.inbox import LIVE_MS, Chunk, Inbox
 
 WEB, EMAIL, COMMANDS = "events.web", "events.email", "leads.commands"
-NOW = 1_000
+NOW = 100_000
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -62,17 +62,31 @@ def test_offsets_decide_within_an_input_whatever_its_timestamps() -> None:
     assert times(waiting.take(2)) == {WEB: [10], EMAIL: [55]}
 
 
-def test_a_record_from_the_future_counts_as_of_when_it_came() -> None:
-    waiting = inbox(chunk(WEB, 0, NOW + 5_000, 20), chunk(EMAIL, 0, 10, NOW - 1, NOW + 1, NOW + 2))
-    assert times(waiting.take(2)) == {EMAIL: [10, NOW - 1]}
-    assert times(waiting.take(2)) == {WEB: [NOW + 5_000, 20]}
-    assert times(waiting.take(2)) == {EMAIL: [NOW + 1, NOW + 2]}
+def test_what_is_live_comes_before_the_backlog_of_others_and_after_its_own() -> None:
+    waiting = inbox(chunk(WEB, 0, 20, 30, NOW), chunk(EMAIL, 0, NOW - LIVE_MS, NOW + 5_000))
+    assert times(waiting.take(2)) == {EMAIL: [NOW - LIVE_MS, NOW + 5_000]}
+    waiting.put(chunk(EMAIL, 2, NOW - LIVE_MS - 1))
+    assert times(waiting.take(3)) == {WEB: [20, 30, NOW]}
+
+
+def test_while_backlogs_are_held_only_what_is_live_is_taken_and_what_lanes_told_each_other() -> None:
+    waiting = inbox(chunk(WEB, 0, 20, NOW), chunk(EMAIL, 0, NOW, 30, NOW))
+    assert waiting.ready(held=True)
+    assert times(waiting.take(9, held=True)) == {EMAIL: [NOW]}
+    assert not waiting.ready(held=True)
+    assert waiting.ready(held=False)
+    waiting.put(chunk(COMMANDS, 0, 10))
+    assert waiting.ready(held=True)
+    assert times(waiting.take(9, held=True)) == {COMMANDS: [10]}
+    assert not waiting.ready(held=True)
 
 
 def test_nothing_is_taken_beyond_the_last_record_of_an_input_that_has_more() -> None:
     waiting = inbox(chunk(WEB, 0, 10, 20), chunk(EMAIL, 0, 15, 30, 40))
     assert times(waiting.take(5, {WEB})) == {WEB: [10, 20], EMAIL: [15]}
     waiting.put(chunk(WEB, 2, 25, 60))
+    waiting.put(chunk(COMMANDS, 0, 900))
+    assert times(waiting.take(1, {EMAIL})) == {COMMANDS: [900]}
     assert times(waiting.take(5, {EMAIL})) == {WEB: [25], EMAIL: [30, 40]}
     assert times(waiting.take(5)) == {WEB: [60]}
 

@@ -121,6 +121,25 @@ async def test_a_program_that_raises_ends_the_worker_and_nothing_is_acknowledged
     assert await counted(settings, ends) == {b"a": 1}
 
 
+class Cancelling(Toy):
+    """Lets a cancellation out that nobody asked for, as clients have done."""
+
+    def step(self, records: Sequence[Record], rows: Rows) -> Step:
+        raise asyncio.CancelledError
+
+
+def cancelling(builder: Builder, settings: Settings) -> None:
+    builder.lane_agent("toy", builder.topics.inputs, lambda _: Cancelling(settings), table="leads")
+
+
+async def test_a_lane_that_nobody_cancelled_does_not_end_without_its_worker(new_settings: NewSettings) -> None:
+    settings = await new_settings(partitions=1)
+    ends = await publish(settings, [(topics.topics(settings).web.name, b"a", b"x")])
+    with pytest.raises(RuntimeError, match="toy/0 was cancelled by nobody"):
+        async with running(build(settings, [cancelling])) as engine, asyncio.timeout(60):
+            await engine.drained(ends)
+
+
 async def test_a_worker_that_crashes_before_it_has_committed_ends_at_once(new_settings: NewSettings) -> None:
     settings = await new_settings(partitions=1, commit_ms=60_000)
     web = topics.topics(settings).web.name

@@ -14,7 +14,7 @@ class BadAmountError(ValueError):
     """A text that is no amount: not a decimal number, negative, or 10^12 and more."""
 
 
-@functools.lru_cache(maxsize=65_536)
+@functools.lru_cache(maxsize=4_096)
 def to_minor(text: str, currency: str) -> int:
     """Return the decimal `text` as minor units of `currency`, rounded half to even.
 
