@@ -61,8 +61,8 @@ class TakesRepeats(Lane):
 
 
 class _ForgetfulInbox(Inbox):
-    def take(self, most: int, more: Collection[str] = ()) -> list[Chunk]:
-        chunks = super().take(most, more)
+    def take(self, most: int, more: Collection[str] = (), *, held: bool = False) -> list[Chunk]:
+        chunks = super().take(most, more, held=held)
         for chunk in chunks:
             if chunk.done is more_comes:
                 self.records -= len(self._chunks[chunk.topic].popleft().records)
