@@ -25,8 +25,8 @@ _AT_ONCE: Final = 1
 _INDEX: Final = b"\x00due"
 _END: Final = b"\x00duf"
 _KEY_AT: Final = len(_INDEX) + _TIME.size
-_KNOWN: Final = 20_000
-"""Rows whose time is remembered, so that a write need not read what it replaces."""
+_KNOWN: Final = 4_096
+"""Rows, at least, whose time is remembered, and twice as many at most: a write need not read what it replaces."""
 
 
 def timed(due: int | None, value: bytes) -> bytes:
@@ -64,7 +64,9 @@ class DueIndex:
         self._read = read
         self._read_range = read_range
         self._known: dict[bytes, int | None] = {}
-        """When rows are due, as it is stored."""
+        """When rows are due, as it is stored: of those noted last."""
+        self._known_before: dict[bytes, int | None] = {}
+        """The same, of those noted before them."""
         self._first = _INDEX
         """No entry is below it. What was taken leaves tombstones, and a search must not go over them each time."""
         self._exact = False
@@ -78,7 +80,7 @@ class DueIndex:
     def changes(self, rows: Iterable[Change]) -> tuple[list[Change], Mapping[bytes, int | None]]:
         """Return how these rows change the index, and when they are due from then on; a key's last row counts."""
         after = {key: due_of(row) for key, row in rows if key.endswith(TIMED_SUFFIX)}
-        before = {key: self._known[key] for key in after.keys() & self._known.keys()}
+        before = {key: known[key] for known in (self._known_before, self._known) for key in after.keys() & known.keys()}
         unknown = [key for key in after if key not in before]
         if unknown:
             before.update(zip(unknown, map(due_of, self._read(unknown)), strict=True))
@@ -102,9 +104,9 @@ class DueIndex:
                 self._first, self._exact = entry, True
 
     def _remember(self, dues: Mapping[bytes, int | None]) -> None:
-        if len(self._known) > _KNOWN:
-            self._known.clear()
         self._known.update(dues)
+        if len(self._known) >= _KNOWN:
+            self._known_before, self._known = self._known, {}
 
     def earliest(self) -> int | None:
         """Return when the first row is due, UTC ms; None when none ever is."""

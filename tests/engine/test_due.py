@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.engine import due
 from app.engine.due import due_of, timed, untimed
 from app.engine.protocol import NO_STAMP
 from app.engine.store import Memory, PartitionRows
@@ -115,9 +117,14 @@ CHANGES = st.lists(st.tuples(KEYS, VALUES), max_size=5)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(CHANGES, st.booleans(), st.integers(0, 700)), max_size=12))
-def test_after_any_writes_the_index_is_what_the_rows_say(lives: list[tuple[Any, bool, int]]) -> None:
-    """Whatever is looked at between, and also where a new process finds only what is stored."""
+@given(st.lists(st.tuples(CHANGES, st.booleans(), st.integers(0, 700)), max_size=12), st.integers(1, 6))
+def test_after_any_writes_the_index_is_what_the_rows_say(lives: list[tuple[Any, bool, int]], known: int) -> None:
+    """Whatever is looked at between, however few rows' times are kept, and where a new process finds what is stored."""
+    with mock.patch.object(due, "_KNOWN", known):
+        live(lives)
+
+
+def live(lives: list[tuple[Any, bool, int]]) -> None:
     disk = Disk()
     rows = MemoryRows(disk)
     for changes, restarted, until in lives:
