@@ -56,7 +56,7 @@ _REFERRER_CHANNELS: Final = {
     "email": "Email",
 }
 _PAGE_FIELDS: Final = frozenset({"path", "url", "host", "title", "referrer"})
-_CACHE: Final = 16_384
+_CACHE: Final = 4_096
 
 
 class Touchpoint(msgspec.Struct, frozen=True, array_like=True):

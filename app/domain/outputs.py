@@ -15,7 +15,7 @@ _TOP: Final = 3
 _KEPT_INTEREST: Final = 0.005
 
 
-@functools.lru_cache(maxsize=32_768)
+@functools.lru_cache(maxsize=8_192)
 def iso(at: int | None) -> str | None:
     """Return a time as ISO 8601 UTC with milliseconds and `Z`."""
     if at is None:

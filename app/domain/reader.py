@@ -238,7 +238,7 @@ class Reader:
 
 
 def _ip_test(networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> Callable[[str], bool]:
-    @functools.lru_cache(maxsize=16_384)
+    @functools.lru_cache(maxsize=4_096)
     def internal(text: str) -> bool:
         try:
             address = ipaddress.ip_address(text)

@@ -11,7 +11,7 @@ _NOTHING: Final[dict[str, Any]] = {}
 _PAGE_FIELDS: Final = frozenset({"url", "path", "title", "referrer"})
 _WEB: Final = ("http", "https")
 _ANDROID: Final = "android-app"
-_CACHED: Final = 8_192
+_CACHED: Final = 4_096
 
 LONGEST_ADDRESS: Final = 4_096
 LONGEST_TEXT: Final = 500

@@ -18,7 +18,7 @@ def is_bot(user_agent: str) -> bool:
     return _is_bot(user_agent[:LOOKED_AT])
 
 
-@functools.lru_cache(maxsize=16_384)
+@functools.lru_cache(maxsize=4_096)
 def _is_bot(user_agent: str) -> bool:
     return bool(_crawlers().is_crawler(user_agent))
 

@@ -48,7 +48,7 @@ def registrable_domain(host: str) -> str:
     return host if ":" in host or len(host) > LONGEST_HOST else _registrable_domain(host)
 
 
-@functools.lru_cache(maxsize=16_384)
+@functools.lru_cache(maxsize=4_096)
 def _registrable_domain(host: str) -> str:
     parts = _suffixes()(host)
     if parts.suffix or not parts.subdomain:
@@ -62,7 +62,7 @@ def known_site(host: str, path: str) -> Site | None:
     return None if len(host) > LONGEST_HOST else _known_site(host, path[:_LONGEST_PATH])
 
 
-@functools.lru_cache(maxsize=16_384)
+@functools.lru_cache(maxsize=4_096)
 def _known_site(host: str, path: str) -> Site | None:
     part = host
     while part:

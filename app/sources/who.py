@@ -69,7 +69,7 @@ def phone_of(value: Any) -> str:
     return _phone(value) if isinstance(value, str) and len(value) <= 64 else ""
 
 
-@functools.lru_cache(maxsize=16_384)
+@functools.lru_cache(maxsize=4_096)
 def _phone(text: str) -> str:
     # "+44 (0)20 …": the zero is dialled only without the country code.
     text = text.strip()

@@ -31,6 +31,8 @@ class Sample(msgspec.Struct, frozen=True):
     """Events processed."""
     behind: int
     """Events published and not processed."""
+    leads: int
+    """Leads that there are by then."""
     rss: int
     """Bytes of memory in use."""
     files: int
@@ -81,13 +83,14 @@ async def _watch(process: WorkerProcess, published: list[int], samples: list[Sam
             time.perf_counter() - began,
             told["done"],
             published[0] - told["done"],
+            told["leads"],
             told["rss"],
             told["files"],
             told["tasks"],
         )
         samples.append(sample)
         click.echo(
-            f"{sample.second:6.0f} s  {sample.done:>9,} events  {sample.behind:>7,} behind  "
+            f"{sample.second:6.0f} s  {sample.done:>9,} events  {sample.leads:>7,} leads  {sample.behind:>6,} behind  "
             f"{sample.rss / MIB:6.0f} MiB  {sample.files} files  {sample.tasks} tasks"
         )
 
@@ -95,7 +98,7 @@ async def _watch(process: WorkerProcess, published: list[int], samples: list[Sam
 @click.command()
 @click.option("--seconds", type=click.FloatRange(10), default=600.0, show_default=True)
 @click.option("--rate", type=click.FloatRange(10), required=True, help="Events a second: half of what the bench says.")
-@click.option("--leads", type=click.IntRange(100), default=50_000, show_default=True)
+@click.option("--leads", type=click.IntRange(100), default=50_000, show_default=True, help="At least; see `traffic`.")
 @click.option("--every", type=click.FloatRange(1), default=20.0, show_default=True, help="Seconds between looks.")
 @click.option(
     "--cache-mib",

@@ -25,6 +25,7 @@ async def serve(task: Task) -> None:
             say(
                 {
                     "done": sum(count["events"] for count in counts),
+                    "leads": sum(count["leads"] for count in counts),
                     "rss": _rss(),
                     "files": _files(),
                     "tasks": len(asyncio.all_tasks()),
