@@ -27,6 +27,7 @@ async def serve(task: Task) -> None:
                     "done": sum(count["events"] for count in counts),
                     "leads": sum(count["leads"] for count in counts),
                     "rss": _rss(),
+                    "objects": sys.getallocatedblocks(),
                     "files": _files(),
                     "tasks": len(asyncio.all_tasks()),
                     "cpu": time.process_time(),
