@@ -38,7 +38,7 @@ class Task(msgspec.Struct, frozen=True):
     exactly_once: bool = False
 
     cache_mib: int = 0
-    """RocksDB's block cache and memtables, MiB each; 0 = the defaults."""
+    """RocksDB's block cache, MiB, with its memtables, at most half of it; 0 = the defaults."""
 
     @property
     def settings(self) -> Settings:
@@ -54,7 +54,7 @@ class Task(msgspec.Struct, frozen=True):
         if not self.cache_mib:
             return settings
         size = self.cache_mib * MIB
-        return msgspec.structs.replace(settings, block_cache_bytes=size, write_buffer_bytes=size)
+        return msgspec.structs.replace(settings, block_cache_bytes=size, write_buffer_bytes=size // 2)
 
 
 class WorkerFailedError(RuntimeError):

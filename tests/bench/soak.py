@@ -107,9 +107,9 @@ async def _watch(process: WorkerProcess, published: list[int], samples: list[Sam
 @click.option(
     "--cache-mib",
     type=click.IntRange(8),
-    default=32,
+    default=64,
     show_default=True,
-    help="RocksDB's caches: small ones are soon full.",
+    help="RocksDB's block cache, with its memtables: a small one is soon full.",
 )
 def main(seconds: float, rate: float, leads: int, every: float, cache_mib: int) -> None:
     """Load one worker steadily and watch its memory, files, tasks and how far behind it is."""
