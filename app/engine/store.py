@@ -20,6 +20,8 @@ STAMP_KEY: Final = b"\x00stamp"
 WHOLE_KEY: Final = b"\x00whole"
 """Local only: when the rows were last known to be all that the changelog said, UTC ms, decimal text."""
 BLOOM_BITS: Final = 10
+METADATA_BLOCK_BYTES: Final = 4_096
+"""Of one piece of a table's filter or index."""
 SCAN_LIMIT: Final = 10_000
 
 _STAMP_CODEC: Final = msgspec.msgpack.Decoder(Stamp)
@@ -156,8 +158,13 @@ class Memory:
         tables = rocksdict.BlockBasedOptions()
         tables.set_block_cache(self._cache)
         tables.set_bloom_filter(BLOOM_BITS, block_based=False)
+        # In pieces: a whole filter or index is larger than a shard of a small cache, and was read anew at each look.
+        tables.set_index_type(rocksdict.BlockBasedIndexType.two_level_index_search())
+        tables.set_partition_filters(True)
+        tables.set_metadata_block_size(METADATA_BLOCK_BYTES)
         tables.set_cache_index_and_filter_blocks(True)
         tables.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        tables.set_pin_top_level_index_and_filter(True)
         options = rocksdict.Options(raw_mode=True)
         options.create_if_missing(True)  # noqa: FBT003 - rocksdict takes it by position
         options.set_block_based_table_factory(tables)
