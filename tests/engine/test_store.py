@@ -1,3 +1,4 @@
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +47,25 @@ def test_rows_are_there_again_after_a_reopening(tmp_path: Path) -> None:
     again = PartitionRows(database)
     assert (again.get(b"a"), again.next_offset, again.stamp) == (b"1", 6, Stamp(2, 1))
     database.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux tells how much a process has read")
+def test_a_look_at_a_row_reads_little_however_large_the_table_and_small_the_cache(tmp_path: Path) -> None:
+    """Filters and indexes of half a million rows are larger than a shard of this cache."""
+    database = Memory(8 << 20, 4 << 20).open(tmp_path / "a.db")
+    rows = PartitionRows(database)
+    keys = [b"%016x" % (number * 0x9E3779B97F4A7C15 % 2**64) for number in range(500_000)]
+    for start in range(0, len(keys), 10_000):
+        rows.write([(key, b"v" * 40) for key in keys[start : start + 10_000]], start, Stamp(1, 1))
+    database.flush()
+    looks = random.Random(1).sample(keys, 500)
+    before = bytes_read()
+    for key in looks:
+        assert rows.get(key) is not None
+    assert (bytes_read() - before) / len(looks) < 16_384
+    database.close()
+
+
+def bytes_read() -> int:
+    """Bytes that this process has ever read."""
+    return int(Path("/proc/self/io").read_text(encoding="ascii").split()[1])
