@@ -19,8 +19,8 @@ so much, and polls bring more. What RocksDB reads of its tables is smaller, and 
 def kept() -> Iterator[None]:
     """Collect garbage rarely, and keep large blocks out of the heap, where they would leave holes among small ones.
 
-    Looking for garbage took an eighth of the time, and the holes half of the heap (docs/decisions/0010). What is said
-    of blocks stays for good. Another C library than glibc is left as it is.
+    Looking for garbage took an eighth of the time, and the holes were two fifths of the heap (docs/decisions/0010).
+    What is said of blocks stays for good. Another C library than glibc is left as it is.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
