@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from app.settings import MIB
+
 BLOCKS = 64
-MIB = 1 << 20
 
 PROGRAM = f"""
 import contextlib, os, sys
