@@ -257,6 +257,11 @@ def _check_together(settings: Settings) -> None:
             f"session_timeout_ms: {settings.session_timeout_ms} must not be above request_timeout_ms, "
             f"{settings.request_timeout_ms}"
         )
+    if settings.write_buffer_bytes * 2 > settings.block_cache_bytes:
+        raise SettingsError(
+            f"write_buffer_bytes: {settings.write_buffer_bytes} is more than half of block_cache_bytes, "
+            f"{settings.block_cache_bytes}, which holds memtables too; too little room would be left for what is read"
+        )
 
 
 def _check_security(settings: Settings) -> None:

@@ -69,7 +69,7 @@ def _maker(broker: BrokerAt, tmp_path: Path) -> NewSettings:
             "topic_prefix": f"{own}.",
             "data_dir": tmp_path / f"data{next(count)}",
             "block_cache_bytes": 8 << 20,
-            "write_buffer_bytes": 8 << 20,
+            "write_buffer_bytes": 4 << 20,
         }
         if not broker.embedded:
             plain["fetch_wait_ms"] = Settings().fetch_wait_ms

@@ -100,7 +100,7 @@ def as_lea(address: str, papers: Papers, home: Path, **changes: Any) -> Settings
         "app_id": home.name[-30:],
         "topic_prefix": f"{home.name[-30:]}.",
         "block_cache_bytes": 8 << 20,
-        "write_buffer_bytes": 8 << 20,
+        "write_buffer_bytes": 4 << 20,
         "request_timeout_ms": 8_000,
     }
     return settings_for(address, **{**plain, **changes})

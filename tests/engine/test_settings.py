@@ -78,7 +78,10 @@ def test_an_option_of_the_environment_is_text_in_its_own_unit(name: str, text: s
             "tls_cert_file, tls_key_file: one without the other",
         ),
         ({"LEADSTREAM_TLS_CA_FILE": ""}, "LEADSTREAM_TLS_CA_FILE: Expected a path"),
-        ({"LEADSTREAM_SESSION_TIMEOUT_MS": "60s"}, "session_timeout_ms: 60000 must not be above request_timeout_ms"),
+        (
+            {"LEADSTREAM_BLOCK_CACHE_BYTES": "128MiB"},
+            "write_buffer_bytes: 134217728 is more than half of block_cache_bytes, 134217728",
+        ),
     ],
 )
 def test_a_wrong_option_is_refused_with_where_and_what(env: dict[str, str], message: str) -> None:

@@ -76,7 +76,7 @@ class Scene:
             "request_timeout_ms": 20_000,
             "events_retention_ms": topics.FOREVER_MS,
             "block_cache_bytes": 8 << 20,
-            "write_buffer_bytes": 8 << 20,
+            "write_buffer_bytes": 4 << 20,
         }
         self.settings = settings_for("", **{**plain, **changes, "brokers": tuple(broker.split(","))})
         self.outside = msgspec.structs.replace(self.settings, request_timeout_ms=PATIENT_MS)
