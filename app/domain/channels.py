@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from app.domain.event import NO_PAGE, Arrival, Page
+from app.domain.hosts import ascii_host
 from app.domain.matching import matches
 from app.domain.rulebook import Rules
 
@@ -130,7 +131,7 @@ class Classifier:
 
     def __init__(self, rules: Rules) -> None:
         self._channels = rules.channels
-        self._not_external = frozenset(domain.casefold() for domain in rules.own_domains | rules.payment_domains)
+        self._not_external = frozenset(map(ascii_host, rules.own_domains | rules.payment_domains))
         self._looks_at_page = any(field in _PAGE_FIELDS for rule in rules.channels for field, _ in rule.where.fields)
         self._known: dict[tuple[Arrival, Page], Classified] = {}
 

@@ -1,15 +1,14 @@
 """Orders, refunds and the cart of a lead."""
 
-from fractions import Fraction
 from typing import Final
 
-from app.domain.attribution.currency import exponent
+from app.domain.attribution.money import to_minor
 from app.domain.facts import Fact
 from app.domain.state import CartLine, Core, OrderState, WaitingRefund
 
 WAIT_MS: Final = 30 * 86_400_000
 """How long a refund waits for its order."""
-_CART_LINES: Final = 200
+_CART_LINES: Final = 1_000
 CANCELLED: Final = "order_cancelled"
 
 
@@ -21,7 +20,7 @@ def first_of_order(core: Core, fact: Fact) -> bool:
     return known is None or fact.key < (known.at, known.event_id)
 
 
-def place_order(core: Core, fact: Fact, rules_currency: str) -> list[WaitingRefund]:
+def place_order(core: Core, fact: Fact) -> list[WaitingRefund]:
     """Keep the order, with the refunds that waited for it. Returns the refunds that are in another currency."""
     order = fact.order
     assert order is not None
@@ -32,22 +31,31 @@ def place_order(core: Core, fact: Fact, rules_currency: str) -> list[WaitingRefu
     if known is not None:
         state.refunds, state.cancelled = known.refunds, known.cancelled
     core.orders[order.order_id] = state
-    waited = [told for told in core.waiting.pop(order.order_id, []) if fact.at - told.at < WAIT_MS]
-    return [told for told in waited if not _refund(state, told, rules_currency)]
+    waited = core.waiting.pop(order.order_id, [])
+    # Those that came too long before it wait on: for an event that tells the order earlier.
+    early = [told for told in waited if fact.at - told.at >= WAIT_MS]
+    if early:
+        core.waiting[order.order_id] = early
+    return [told for told in waited if fact.at - told.at < WAIT_MS and not _refund(state, told)]
 
 
-def refund(core: Core, fact: Fact, rules_currency: str) -> WaitingRefund | None:
+def refund(core: Core, fact: Fact) -> WaitingRefund | None:
     """Apply a refund or cancellation, or let it wait for its order; returned if its currency is not the order's."""
     order = fact.order
     assert order is not None
     told = WaitingRefund(
-        fact.at, order.refund_id, order.minor, order.currency, fact.kind == CANCELLED, fact.id, fact.origin
+        fact.at,
+        order.refund_id,
+        order.minor,
+        order.currency,
+        fact.kind == CANCELLED,
+        fact.id,
+        fact.origin,
+        order.amount,
     )
     state = core.orders.get(order.order_id)
-    if state is not None:
-        # Of a refund that came first by event time the same holds as if it had arrived first.
-        in_time = state.at - told.at < WAIT_MS
-        return told if in_time and not _refund(state, told, rules_currency) else None
+    if state is not None and state.at - told.at < WAIT_MS:
+        return None if _refund(state, told) else told
     # Of repeats the newest waits the longest: which of them arrived first makes no difference.
     queue = {other.refund_id: other for other in core.waiting.get(order.order_id, [])}
     queue[told.refund_id] = max(told, queue.get(told.refund_id, told), key=lambda other: (other.at, other.fact_id))
@@ -55,22 +63,16 @@ def refund(core: Core, fact: Fact, rules_currency: str) -> WaitingRefund | None:
     return None
 
 
-def _refund(state: OrderState, told: WaitingRefund, rules_currency: str) -> bool:
+def _refund(state: OrderState, told: WaitingRefund) -> bool:
+    """Lessen an order by a refund; False when that is in another currency."""
     minor = told.minor
-    if minor is not None:
-        if told.currency and told.currency != state.currency:
-            return False
-        if not told.currency:
-            minor = _rescaled(minor, rules_currency, state.currency)
+    if told.amount:
+        minor = to_minor(told.amount, state.currency)
+    elif minor is not None and told.currency != state.currency:
+        return False
     state.refunds.setdefault(told.refund_id, minor)
     state.cancelled = state.cancelled or told.cancels
     return True
-
-
-def _rescaled(minor: int, currency: str, into: str) -> int:
-    """Return minor units read with one currency's exponent as those of another's: 12.50 is 1250 EUR and 12 JPY."""
-    shift = exponent(into) - exponent(currency)
-    return round(Fraction(minor) * Fraction(10) ** shift)
 
 
 def change_cart(core: Core, fact: Fact) -> None:

@@ -35,12 +35,14 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
 
     order_id: str
     minor: int | None
-    """Value in minor units; None in a refund = in full."""
+    """Value in minor units; None in a refund = in full, or in the order's currency, whichever that is."""
     currency: str
     refund_id: str = ""
     """What repeats of a refund are known by: `refund_id`, else the event's id."""
     named: bool = True
     """False when the message told no order id, and its own stands for it."""
+    amount: str = ""
+    """Decimal text of a refund's amount that is in the order's currency."""
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):

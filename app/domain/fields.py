@@ -5,20 +5,26 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from app.domain.attribution.money import BadAmountError, to_minor
+from app.domain.bounds import LONGEST_DWELL_S, MOST_PIECES, bounded, short
 from app.domain.channels import Classified
 from app.domain.event import Event
 from app.domain.facts import Mail, Product
 
 MAX_TRAITS: Final = 100
 MAX_TRAIT_TEXT: Final = 512
+"""Characters."""
+MAX_TRAIT_LIST: Final = 50
+MAX_TRAIT_LIST_TEXT: Final = 2_000
+"""Characters of a list's texts together."""
+MAX_PRODUCTS: Final = 1_000
 _CONVERSATION_MEDIUM: Final = {"callcompleted": "call", "enquirysent": "form"}
 _SOFT_BOUNCES: Final = frozenset({"soft", "transient", "temporary", "softbounce", "deferred", "block", "blocked"})
 
 
 def text_of(value: Any) -> str:
-    """Return text or a number as text, trimmed; anything else as empty."""
+    """Return text or a number as text, trimmed and shortened; anything else as empty."""
     if isinstance(value, str):
-        return value.strip()
+        return short(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -53,7 +59,8 @@ def dwell_ms(event: Event) -> int:
     """Return the dwell that a `page_engaged` event tells, in ms."""
     if event.kind != "page_engaged":
         return 0
-    return int(max(number_of(event.properties.get("duration")) or 0.0, 0.0) * 1000)
+    told = number_of(event.properties.get("duration")) or 0.0
+    return round(max(0.0, bounded(told, LONGEST_DWELL_S)) * 1000)
 
 
 def mail_campaign(event: Event) -> str:
@@ -95,15 +102,31 @@ def kept_traits(traits: dict[str, Any]) -> dict[str, Any]:
                 return
             if isinstance(value, dict):
                 keep(f"{prefix}{name}.", value)
-            elif isinstance(value, str):
-                kept[prefix + name] = value[:MAX_TRAIT_TEXT]
             elif isinstance(value, list):
-                kept[prefix + name] = [v for v in value[:50] if isinstance(v, str | int | float | bool)]
-            elif isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**63) or isinstance(value, float):
-                kept[prefix + name] = value
+                kept[short(prefix + name)] = _kept_list(value)
+            elif _is_plain(value):
+                kept[short(prefix + name)] = _cut(value)
 
     keep("", traits)
     return kept
+
+
+def _kept_list(values: list[Any]) -> list[Any]:
+    members = [_cut(value) for value in values[:MAX_TRAIT_LIST] if _is_plain(value)]
+    room = MAX_TRAIT_LIST_TEXT
+    for index, member in enumerate(members):
+        room -= len(member) if isinstance(member, str) else 0
+        if room < 0:
+            return members[:index]
+    return members
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | bool | float) or (isinstance(value, int) and abs(value) < 2**63)
+
+
+def _cut(value: Any) -> Any:
+    return value[:MAX_TRAIT_TEXT] if isinstance(value, str) else value
 
 
 class Fields:
@@ -165,7 +188,7 @@ class Fields:
         """
         listed = self.event.properties.get("products")
         if isinstance(listed, list):
-            return tuple(self._product(product) for product in listed[:100] if isinstance(product, dict))
+            return tuple(self._product(product) for product in listed[:MAX_PRODUCTS] if isinstance(product, dict))
         if self.event.kind == "cart_viewed":
             return ()
         product = self._product(self.event.properties)
@@ -183,7 +206,7 @@ class Fields:
             product_id=first_text(told, "product_id", "productId", "sku", "id") or name,
             name=name,
             category=text_of(told.get("category")),
-            quantity=1.0 if quantity is None else max(quantity, 0.0),
+            quantity=1.0 if quantity is None else max(0.0, bounded(quantity, MOST_PIECES)),
             price=price,
         )
 

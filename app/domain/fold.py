@@ -16,7 +16,7 @@ from app.domain.state import Core, Latest, WaitingRefund
 
 MAX_IDENTIFIERS: Final = 1_000
 MAX_TRAITS: Final = 100
-MAX_INTERESTS: Final = 100
+MAX_INTERESTS: Final = 1_000
 _NO_STEP: Final = NOT_THE_LEADS_DOING | {"traits_changed"}
 _STEPS: Final = 10
 _CONTACT: Final = {"user": "user_id", "email": "email", "phone": "phone"}
@@ -75,9 +75,9 @@ def add_up(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> Effects
         effects.counts = commerce.first_of_order(core, fact)
         if effects.counts:
             _take_back(core, fact, reader)
-            effects.refused = commerce.place_order(core, fact, reader.rules.currency)
+            effects.refused = commerce.place_order(core, fact)
     elif fact.kind in REFUND_KINDS and fact.order is not None:
-        refused = commerce.refund(core, fact, reader.rules.currency)
+        refused = commerce.refund(core, fact)
         effects.refused = [refused] if refused else []
     if fact.tagged:
         core.bot = True
@@ -130,20 +130,21 @@ def _take_back(core: Core, fact: Fact, reader: Reader) -> None:
     known = core.orders.get(fact.order.order_id)
     if known is None:
         return
-    for name, units in known.signals:
+    for name, told in known.signals:
         signal = reader.rules.signals.get(name)
         if signal is not None and name in core.signals:
-            undo(core.signals[name], signal, known.at, units)
+            undo(core.signals[name], signal, known.at, units_of(signal, told), reader.day_start(known.at))
     for tracker in known.trackers:
         times = core.trackers.get(tracker, [])
         if known.at in times:
             times.remove(known.at)
+    worth = dict(known.signals)
     for category, names in known.interests:
         for name in names:
             signal = reader.rules.signals.get(name)
             amount = core.interests.get(category, {}).get(name)
             if signal is not None and amount is not None:
-                undo(amount, signal, known.at, 1.0)
+                add_units(amount, signal.half_life, known.at, -units_of(signal, worth.get(name, 1.0)))
 
 
 def _know(core: Core, fact: Fact) -> None:
@@ -161,9 +162,7 @@ def _know(core: Core, fact: Fact) -> None:
             _newest(core.traits, name, value, fact)
         while len(core.traits) > MAX_TRAITS:
             del core.traits[min(core.traits, key=lambda n: (core.traits[n].at, core.traits[n].event_id, n))]
-        name = _name(fact)
-        if name:
-            _newest(core.contact, "name", name, fact)
+        _name(core)
 
 
 def _newest(values: dict[str, Latest], name: str, value: object, fact: Fact) -> None:
@@ -172,13 +171,24 @@ def _newest(values: dict[str, Latest], name: str, value: object, fact: Fact) -> 
         values[name] = Latest(value, fact.at, fact.id)
 
 
-def _name(fact: Fact) -> str:
-    traits = fact.traits or {}
+def _name(core: Core) -> None:
+    """Have the name be `traits.name`, else first and last name, whenever each of them was told."""
+    whole = _told(core, "name")
+    told = [whole] if whole else [_told(core, "firstName", "first_name"), _told(core, "lastName", "last_name")]
+    parts = [part for part in told if part is not None]
+    if parts:
+        newest = max(parts, key=lambda part: (part.at, part.event_id))
+        text = " ".join(part.value.strip() for part in parts)
+        core.contact["name"] = Latest(text, newest.at, newest.event_id)
 
-    def text(*names: str) -> str:
-        return next((traits[name].strip() for name in names if isinstance(traits.get(name), str)), "")
 
-    return text("name") or f"{text('firstName', 'first_name')} {text('lastName', 'last_name')}".strip()
+def _told(core: Core, *names: str) -> Latest | None:
+    """Return the first of these traits that is text and not blank."""
+    for name in names:
+        latest = core.traits.get(name)
+        if latest is not None and isinstance(latest.value, str) and latest.value.strip():
+            return latest
+    return None
 
 
 def _on_page(core: Core, fact: Fact, reader: Reader, effects: Effects) -> None:

@@ -98,6 +98,12 @@ def settle(core: Core, moment: Moment, mask: int) -> None:
     core.segments, core.left = groups.segments, groups.left
 
 
+def look_again(core: Core, at: int, plan: Plan) -> None:
+    """Have every group be looked at again at `at` (ms) at the latest."""
+    names = (LADDER, *(segment.name for _, segment in plan.segments))
+    core.nexts = {name: min(at, core.nexts.get(name, at)) for name in names}
+
+
 def from_nothing(reader: Reader, *, known: bool) -> int:
     """Return the groups that a lead may be in for its first event even if that event does not move them.
 

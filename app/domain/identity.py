@@ -2,11 +2,19 @@
 
 import hashlib
 import hmac
+import re
 from typing import Final
 
 from app.domain.partition import partition_of
 
 _LONGEST_CACHED: Final = 256
+_LONGEST_BRAND: Final = 100
+_NO_BRAND: Final = re.compile(r"[/\x00-\x1f\x7f]")
+
+
+def is_brand(name: str) -> bool:
+    """Whether text can be a brand's name, the part of output keys before the slash."""
+    return 0 < len(name) <= _LONGEST_BRAND and _NO_BRAND.search(name) is None
 
 
 def bare(key: str) -> str:

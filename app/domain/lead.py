@@ -14,7 +14,7 @@ from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
 from app.domain.event import REFUND_KINDS
 from app.domain.facts import Fact
-from app.domain.groups import due, from_nothing, groups_of, settle
+from app.domain.groups import due, from_nothing, groups_of, look_again, settle
 from app.domain.reader import Reader
 from app.domain.rulebook import DAY_MS
 from app.domain.series import Rows
@@ -203,6 +203,8 @@ class Lead:
                 return
             before, stage = groups_of(core), core.stage
             settle(core, self._moment(at), self.reader.plan.mask(n for n, look in core.nexts.items() if look <= at))
+            # What time does not change has been looked at because of a late event, and need not be again.
+            core.nexts = {name: look for name, look in core.nexts.items() if look > at}
             if before.same(groups_of(core)):
                 continue
             core.at, core.event_id = at, ""
@@ -303,6 +305,8 @@ class Lead:
         for core in history.each_copy(hot, self.rows):
             fold.add_up(core, fact, self.reader, in_order=False)
             history.apply_visit(core, span, touch)
+            # Folded again from there, the lead comes into a group when it did: now.
+            look_again(core, hot.core.at, self.reader.plan)
         self.rows.put(EXTRAS, msgspec.msgpack.encode(extras))
         self._refuse(effects.refused)
         if effects.counts:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.domain.attribution.conversions import credits_of, digest
+from app.domain.bounds import MOST_MINOR
 from app.domain.conditions import Moment, cart_minor
 from app.domain.reader import Reader
 from app.domain.score import Board
@@ -78,7 +79,8 @@ def cart_record(core: Core, reader: Reader) -> dict[str, Any]:
         minor = sum(round(line.quantity * line.price) for line in core.cart.values())
     else:
         currency, minor = reader.rules.currency, cart_minor(core, reader)
-    return {"items": int(items) if items == int(items) else items, "currency": currency, "minor": minor}
+    items = int(items) if items == int(items) else items
+    return {"items": items, "currency": currency, "minor": min(minor, MOST_MINOR)}
 
 
 def revenue(core: Core) -> list[dict[str, Any]]:
@@ -86,7 +88,7 @@ def revenue(core: Core) -> list[dict[str, Any]]:
     totals: dict[str, int] = {}
     for order in core.orders.values():
         totals[order.currency] = totals.get(order.currency, 0) + order.remaining
-    return [{"currency": currency, "minor": totals[currency]} for currency in sorted(totals)]
+    return [{"currency": currency, "minor": min(totals[currency], MOST_MINOR)} for currency in sorted(totals)]
 
 
 def _shown_interests(board: Board) -> list[tuple[str, float]]:

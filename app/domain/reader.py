@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from app.domain import fields
-from app.domain.attribution.money import BadAmountError, convert, to_major, to_minor
+from app.domain.attribution.money import BadAmountError, convert, plain_text, to_major, to_minor
+from app.domain.bounds import bounded
 from app.domain.channels import Classifier, Touchpoint
 from app.domain.event import (
     KINDS,
@@ -22,6 +23,7 @@ from app.domain.event import (
     Rejected,
 )
 from app.domain.facts import Fact, Order
+from app.domain.hosts import ascii_host
 from app.domain.matching import Get, matcher
 from app.domain.plan import Plan
 from app.domain.rulebook import Goal, PageDurationIs, Pattern, Rules, Signal, conditions_of
@@ -89,6 +91,7 @@ class Reader:
         self._day: tuple[int, int] = (1, 0)
         networks = [ipaddress.ip_network(text, strict=False) for text in rules.internal.ips]
         self._internal_ip = _ip_test(networks) if networks else None
+        self._internal_domains = frozenset(map(ascii_host, rules.internal.email_domains))
         self._signals = _index((signal, signal.pattern) for signal in rules.signals.values())
         self._trackers = _index((tracker, tracker.pattern) for tracker in rules.trackers.values())
         self._goals = _index((goal, goal.pattern) for goal in rules.goals if goal.pattern is not None)
@@ -181,13 +184,13 @@ class Reader:
     def _worth(self, signal: Signal, get: Get) -> tuple[str, float]:
         if signal.points_per is None:
             return signal.name, 1.0
-        value = fields.number_of(get(signal.points_per.property)) or 0.0
+        value = bounded(fields.number_of(get(signal.points_per.property)) or 0.0)
         return signal.name, max(value, 0.0) if is_dwell(signal) else measured_units(signal.points_per, value)
 
     def _goal_value(self, goal: Goal, event: Event) -> tuple[str, int, str]:
         if goal.value in ("order", "amount"):
             currency = event.currency or self.rules.currency
-            return goal.name, to_minor(event.amount or "0", currency), currency
+            return goal.name, to_minor("0" if event.amount is None else event.amount, currency), currency
         return goal.name, to_minor(goal.value, self.rules.currency), self.rules.currency
 
     def _order(self, event: Event) -> Order | None:
@@ -204,7 +207,9 @@ class Reader:
         if event.amount is None:
             return Order(order_id, None, event.currency or "", refund_id)
         minor = to_minor(event.amount, event.currency or self.rules.currency)
-        return Order(order_id, minor, event.currency or "", refund_id)
+        if event.currency is None:
+            return Order(order_id, None, "", refund_id, amount=plain_text(event.amount))
+        return Order(order_id, minor, event.currency, refund_id)
 
     def _touch(self, event: Event, told: fields.Fields) -> tuple[Touchpoint | None, bool, str]:
         """Return the touch that the event may make, whether a campaign or click id told it, and its referrer."""
@@ -232,7 +237,8 @@ class Reader:
         for identifier in event.ids:
             if identifier.startswith("email:"):
                 address = identifier[6:]
-                if address in internal.emails or address.rpartition("@")[2] in internal.email_domains:
+                domain = ascii_host(address.rpartition("@")[2])
+                if address in internal.emails or domain in self._internal_domains:
                     return True
         return bool(self._internal_ip and event.ip and self._internal_ip(event.ip))
 

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from app.domain.bounds import bounded
+from app.domain.crossing import DIGITS
 from app.domain.rulebook import PointsPer, Signal
 
 UNTOLD: Final = 0
@@ -33,7 +35,7 @@ class Amount(msgspec.Struct, array_like=True):
     last: int = 0
     """ms of the newest occurrence."""
     days: dict[int, int] | None = None
-    """Start of a day (ms) → units counted in it; of a signal with `max_per_day`."""
+    """Start of a day (ms) → occurrences in it, whatever of them counted; of a signal with `max_per_day`."""
     half_life: int | None = UNTOLD
     """ms; how `units` fade, None = never: as the rules had it when they were counted."""
     older: list[tuple[int | None, int, float]] | None = None
@@ -104,28 +106,40 @@ def occur(amount: Amount, signal: Signal, at: int, units: float, day: int) -> No
             amount.ref = min(amount.ref, at)
     elif signal.max_per_day is not None:
         days = amount.days = amount.days or {}
-        counted = days.get(day, 0)
-        if counted < signal.max_per_day:
-            days[day] = counted + 1
+        days[day] = days.get(day, 0) + 1
+        if days[day] <= signal.max_per_day:
             add_units(amount, signal.half_life, day, units)
-            if len(days) > KEPT_DAYS:
-                del days[min(days)]
+        if len(days) > KEPT_DAYS:
+            del days[min(days)]
     else:
         add_units(amount, signal.half_life, at, units)
 
 
-def undo(amount: Amount, signal: Signal, at: int, units: float) -> None:
-    """Take back one plain occurrence: of two orders with one id the earlier counts after all."""
+def undo(amount: Amount, signal: Signal, at: int, units: float, day: int) -> None:
+    """Take back an occurrence that `occur` counted: of two orders with one id the earlier counts after all."""
     amount.count -= 1
-    add_units(amount, signal.half_life, at, -units)
+    if signal.once:
+        # The earlier one counts at its own time, which then is the earliest: only the last one leaves nothing.
+        if amount.count == 0:
+            amount.units = amount.raw = 0.0
+    elif signal.max_per_day is not None:
+        days = amount.days = amount.days or {}
+        told = days.pop(day, 1)
+        if told > 1:
+            days[day] = told - 1
+        if told <= signal.max_per_day:
+            add_units(amount, signal.half_life, day, -units)
+    else:
+        add_units(amount, signal.half_life, at, -units)
 
 
 def measured_units(per: PointsPer, value: float) -> float:
     """Return what a measured value (seconds of dwell, say) is worth, in units of `per.points`.
 
-    floor(value / each) units; no more than `max` points.
+    floor(value / each) units, of what is so to 9 decimals: 8.1 + 9.7 + 12.2 s are one `each` of 30. No more than `max`
+    points.
     """
-    units = float(math.floor(value / per.each))
+    units = float(math.floor(round(bounded(value / per.each), DIGITS)))
     if per.max is not None and per.points and units * per.points > per.max:
         return per.max / per.points
     return units

@@ -108,6 +108,8 @@ class WaitingRefund(msgspec.Struct, frozen=True, array_like=True):
     fact_id: str
     origin: bytes = b""
     """Of its record, for when it has to be rejected after all."""
+    amount: str = ""
+    """Decimal text of an amount that is in the order's currency."""
 
 
 class Latest(msgspec.Struct, frozen=True, array_like=True):

@@ -42,6 +42,6 @@ def scanner_clicks(mails: list[SeenMail]) -> set[str]:
             while click.at - clicks[begin].at >= BURST_MS:
                 begin += 1
             burst = clicks[begin : end + 1]
-            if len({mail.link for mail in burst}) >= BURST_LINKS:
+            if len({mail.link for mail in burst if mail.link}) >= BURST_LINKS:
                 found.update(mail.fact_id for mail in burst)
     return found

@@ -6,6 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.domain.attribution import currency
+from app.domain.identity import is_brand
 from app.domain.rulebook import ChannelRule, Internal
 from app.rules.comparisons import NO_WHERE, where
 from app.rules.errors import did_you_mean
@@ -20,7 +21,7 @@ _DOMAIN: Final = re.compile(r"[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*")
 def read_brand(place: Place) -> str:
     """Read the brand's name; it is the part of output keys before the slash."""
     name = place.text("a name")
-    if "/" in name or len(name) > 100:
+    if name and not is_brand(name):
         place.wrong("a name of at most 100 characters without a slash")
     return name
 

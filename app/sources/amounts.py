@@ -5,10 +5,9 @@ import re
 from decimal import Decimal
 from typing import Any, Final
 
-AMOUNT_FIELDS: Final = ("revenue", "total", "value")
-LIMIT: Final = Decimal(10) ** 12
+from app.domain.attribution.money import DECIMAL
 
-_DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?", re.ASCII)
+AMOUNT_FIELDS: Final = ("revenue", "total", "value")
 _LONGEST_CODE: Final = 16
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 
@@ -22,19 +21,9 @@ def amount_of(properties: dict[str, Any]) -> tuple[str, Any]:
     return "", None
 
 
-def wrong_amount(text: str) -> str:
-    """Return what is wrong with decimal text as an amount; empty when 0 ≤ it < 10^12."""
-    if not _DECIMAL.fullmatch(text):
-        return "is not a decimal number"
-    value = Decimal(text)
-    if value < 0:
-        return "is negative"
-    return "is 10^12 or more" if value >= LIMIT else ""
-
-
 def whole_number(text: str) -> str:
     """Return the text of a JSON number, without point or exponent if it is a whole one: 12.0 and 1.2e1 are `12`."""
-    if not _DECIMAL.fullmatch(text):
+    if not DECIMAL.fullmatch(text):
         return text
     value = Decimal(text)
     return f"{value:.0f}" if value.adjusted() <= 400 and value == value.to_integral_value() else text

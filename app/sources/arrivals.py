@@ -33,22 +33,22 @@ def where(context: dict[str, Any], properties: dict[str, Any], *, is_view: bool,
     """Return where a message was and how its lead came there; the types of `page` and `campaign` were checked.
 
     A page or screen call (`is_view`) is about the page in its properties, else `context.page`; any other event happened
-    on `context.page`, else the page in its properties. Title and referrer may come from the other one. `cached` keeps
-    the answer for the next message that says the same, and is for messages of a few kilobytes.
+    on `context.page`, else the page in its properties. What the one does not tell may come from the other. `cached`
+    keeps the answer for the next message that says the same, and is for messages of a few kilobytes.
     """
     told = context.get("page") or _NOTHING
     campaign = context.get("campaign") or _NOTHING
     if not told and not campaign and _PAGE_FIELDS.isdisjoint(properties):
         return NOWHERE
     first, second = (properties, told) if is_view else (told, properties)
-    if not (first.get("url") or first.get("path")):
-        first, second = second, first
     of_first, of_second, of_campaign = first.get, second.get, campaign.get
     said = (
         of_first("url"),
         of_first("path"),
         of_first("title"),
         of_first("referrer"),
+        of_second("url"),
+        of_second("path"),
         of_second("title"),
         of_second("referrer"),
         told.get("search"),
@@ -72,18 +72,21 @@ def _read(
     path: Any,
     title: Any,
     referrer: Any,
+    other_url: Any,
+    other_path: Any,
     other_title: Any,
     other_referrer: Any,
     search: Any,
     *campaign: Any,
 ) -> tuple[Page, Arrival, bool]:
     """Return page, arrival and whether `context.campaign` told something; what is not text is absent."""
-    url = _text(url, LONGEST_ADDRESS)
-    parts = split_url(url)
+    url, other_url = _text(url, LONGEST_ADDRESS), _text(other_url, LONGEST_ADDRESS)
+    path = _text(path, LONGEST_ADDRESS) or split_url(url).path or _text(other_path, LONGEST_ADDRESS)
+    parts = split_url(url or other_url)
     page = Page(
-        url=url,
+        url=url or other_url,
         host=parts.host,
-        path=_text(path, LONGEST_ADDRESS) or parts.path,
+        path=path or parts.path,
         title=_text(title) or _text(other_title),
         referrer=_text(referrer, LONGEST_ADDRESS) or _text(other_referrer, LONGEST_ADDRESS),
     )

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
+from app.domain.attribution.money import wrong_amount
+from app.domain.bounds import short
 from app.domain.event import ORDER_KINDS, Event, Rejected, normal_name
-from app.domain.identity import bare
+from app.domain.identity import bare, is_brand
 from app.domain.kinds import KIND_BY_NAME
 from app.sources import amounts, arrivals, bots, who
 from app.sources.decode import OutOfRange, WithOutOfRange, exact_numbers, read_object, without_out_of_range
@@ -152,10 +154,10 @@ def _event(
     page, says_where, arrival = arrivals.where(context, properties, is_view=is_view, cached=cached)
     user_agent = _text(context.get("userAgent"))
     return Event(
-        id=who.id_text(message.get("messageId")) or fallback_id,
+        id=short(who.id_text(message.get("messageId"))) or fallback_id,
         at=at,
         kind=kind,
-        brand=_text(context.get("brand")) or _DEFAULT_BRAND,
+        brand=_brand(context.get("brand")),
         ids=ids,
         name=name,
         properties=properties,
@@ -168,9 +170,14 @@ def _event(
         user_agent=user_agent,
         ip=_text(context.get("ip")),
         bot=bool(user_agent) and bots.is_bot(user_agent),
-        locale=_text(context.get("locale")),
+        locale=short(_text(context.get("locale"))),
         clamped=clamped,
     )
+
+
+def _brand(value: Any) -> str:
+    name = _text(value)
+    return name if is_brand(name) else _DEFAULT_BRAND
 
 
 def _wrong_field(message: dict[str, Any]) -> Rejected | None:
@@ -265,7 +272,7 @@ def _amount(properties: dict[str, Any], raw: bytes) -> str | None:
 
 
 def _bad_amount(properties: dict[str, Any], amount: str, currency: str | None) -> Rejected | None:
-    wrong = amounts.wrong_amount(amount)
+    wrong = wrong_amount(amount)
     if wrong:
         return Rejected("bad_amount", f"{amounts.amount_of(properties)[0]} {amount[:60]!r} {wrong}")
     told = properties.get("currency")

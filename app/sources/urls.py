@@ -3,12 +3,14 @@
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
+from app.domain.hosts import ascii_host
+
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 CLICK_IDS: Final = ("gclid", "gbraid", "wbraid", "msclkid", "dclid", "ttclid", "twclid", "li_fat_id", "fbclid")
 """Click ids, the one that decides first: an ad's before the id that every Facebook link carries."""
 
 _WANTED: Final = frozenset(UTM + CLICK_IDS)
-_MARKS: Final = ("utm_", "UTM_", "clid", "CLID", "braid", "msclkid", "li_fat_id")
+_MARKS: Final = ("utm_", "clid", "braid", "msclkid", "li_fat_id")
 _LONGEST_QUERY: Final = 16_384
 
 
@@ -17,7 +19,7 @@ class Url(NamedTuple):
 
     scheme: str
     host: str
-    """Lower case, without user, port and the brackets of IPv6."""
+    """As browsers tell it (`ascii_host`), without user, port and the brackets of IPv6."""
     path: str
     query: str
     """Without the question mark."""
@@ -39,7 +41,8 @@ def split_url(url: str) -> Url:
 def campaign_parameters(query: str) -> dict[str, str]:
     """Return a query's `utm_*` parameters and click ids, decoded and trimmed: the first of each that is not empty."""
     found: dict[str, str] = {}
-    if not any(mark in query for mark in _MARKS):
+    lower = query.lower()
+    if not any(mark in lower for mark in _MARKS):
         return found
     for pair in query[:_LONGEST_QUERY].lstrip("?").split("&"):
         name, _, value = pair.partition("=")
@@ -55,4 +58,4 @@ def _host(authority: str) -> str:
     host = authority.rpartition("@")[2].lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")
+    return ascii_host(host.partition(":")[0].rstrip("."))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from app.domain.bounds import short
 from app.domain.event import MAIL_KINDS
 from app.sources.decode import OutOfRange
 
@@ -28,7 +29,7 @@ def identifiers(message: dict[str, Any], kind: str) -> tuple[str, ...]:
     if places:
         address = _first(address_of, places, ("email", "recipient"))
         if address:
-            found.append("email:" + address)
+            found.append("email:" + short(address))
         number = _first(phone_of, places, ("phone",))
         if number:
             found.append("phone:" + number)
@@ -82,7 +83,7 @@ def _phone(text: str) -> str:
 
 def _id(value: Any) -> str:
     text = id_text(value)
-    return "" if is_junk(text) else text
+    return "" if is_junk(text) else short(text)
 
 
 def _places(message: dict[str, Any], kind: str) -> list[tuple[dict[str, Any], bool]]:

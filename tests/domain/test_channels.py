@@ -249,6 +249,11 @@ def test_what_only_looks_like_an_own_domain_is_a_referrer(domain: str, host: str
     assert classify(referred(domain, host=host)).external_referrer == domain
 
 
+def test_an_own_domain_is_known_as_browsers_tell_it() -> None:
+    brand = rules(own_domains=frozenset({"магазин.укр"}))
+    assert classify(referred("xn--80aairftm.xn--j1amh"), brand) == DIRECT
+
+
 def test_a_campaign_counts_whatever_the_referrer() -> None:
     told = classify(referred("paypal.com", source="google", medium="cpc", source_category="search"))
     assert told == Classified(Touchpoint("Paid Search", "google", "cpc"), told=True, external_referrer="")

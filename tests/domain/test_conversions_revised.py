@@ -263,6 +263,28 @@ def test_of_two_events_with_one_order_id_the_earlier_counts() -> None:
     assert len(conversions(PURCHASE, AD, late, MAIL, BUY)) == 1
 
 
+@pytest.mark.parametrize("later", [(), (21, 22)])
+def test_a_stage_reached_by_a_very_late_order_stays_reached(later: tuple[int, ...]) -> None:
+    rules = reader(plain("goals: {won: {stage: customer, value: 7}}\n"))
+    story = Story(rules).tell_each([page(START, "/a", arrival=BLOG), page(START + 20 * DAY, "/b")])
+    story.tell(order(START + 4 * DAY, "o1", "10"))
+    for day in later:
+        story.tell(page(START + day * DAY, "/d"))
+    story.tell(page(START + 20 * DAY - HOUR, "/c", arrival=SPRING))
+    assert [(record["revision"], record["value_minor"]) for record in story.conversions] == [(1, 700), (2, 700)]
+    assert {record["at"] for record in story.conversions} == {"2026-01-21T00:00:00.000Z"}
+    assert len({record["id"] for record in story.conversions}) == 2
+
+
+def test_a_refund_that_is_a_goal_is_known_by_its_message() -> None:
+    rules = reader(plain("goals: {back: {event: order_refunded, value: amount}}\n"))
+    told = conversions(
+        rules, order(START, "o1", "10"), refund(START + 1, "o1", "4", "a"), refund(START + 2, "o1", "2", "b")
+    )
+    assert [(record["revision"], record["value_minor"]) for record in told] == [(1, 400), (1, 200)]
+    assert len({record["conversion_id"] for record in told}) == 2
+
+
 def test_a_refund_of_a_late_touched_conversion_uses_the_newest_path() -> None:
     lessen = refund(START + 9 * DAY, "o1", "0.01", "r")
     record = conversions(PURCHASE, AD, BUY, MAIL, lessen)[-1]

@@ -1,5 +1,6 @@
 """Orders, refunds, cancellations, revenue and the cart."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -149,6 +150,38 @@ def test_a_bad_amount_is_refused_by_the_goal_that_needs_it() -> None:
     story = Story(rules).tell(event(START, "custom", name="dealwon", amount="a lot"))
     assert [one.reason for one in story.rejected] == ["bad_amount"]
     assert story.conversions == []
+
+
+@pytest.mark.parametrize("amount", ["1_000", "١٢", "", "nan", "1,50", "-1", "1e12"])
+def test_a_goals_amount_is_read_as_an_orders(amount: str) -> None:
+    rules = reader(plain('goals: {won: {event: "Deal Won", value: amount}}\n'))
+    story = Story(rules).tell(event(START, "custom", name="dealwon", amount=amount))
+    assert [one.reason for one in story.rejected] == ["bad_amount"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "back", "left"),
+    [
+        ("1.234", "KWD", "1.234", 0),
+        ("1.234", "KWD", "1.2", 34),
+        ("12.50", "EUR", "1.25e1", 0),
+        ("13", "JPY", "12.5", 1),
+    ],
+)
+def test_a_refund_without_a_currency_is_read_in_its_orders(amount: str, currency: str, back: str, left: int) -> None:
+    events = [order(START, "o1", amount, currency), refund(START + 1, "o1", back)]
+    for told in (events, events[::-1]):
+        assert bought(*told) == (1 if left else 0, {currency: left})
+
+
+@pytest.mark.parametrize("arrival", list(permutations(range(3))))
+def test_a_cancellation_is_of_the_order_as_it_was_first_told(arrival: tuple[int, ...]) -> None:
+    events = [
+        order(START, "o1", "500"),
+        cancel(START + 4 * DAY, "o1"),
+        order(START + 50 * DAY, "o1", "500", id="again"),
+    ]
+    assert bought(*(events[index] for index in arrival)) == (0, {"EUR": 0})
 
 
 # --- the cart ---------------------------------------------------------------------------------------------------------

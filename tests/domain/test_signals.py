@@ -192,6 +192,12 @@ def test_dwell_is_floored_and_has_a_maximum(seconds: float, points: float) -> No
     assert worth(Story(rules(READING)).tell(page(START, "/a"), dwell(START + MINUTE, seconds, "/a")), START) == points
 
 
+@pytest.mark.parametrize("parts", [(8.1, 9.7, 12.2), (10.1, 9.8, 10.1), (0.1,) * 300])
+def test_dwell_that_sums_to_the_next_unit_is_worth_it(parts: tuple[float, ...]) -> None:
+    told = [dwell(START + MINUTE + n, seconds, "/a") for n, seconds in enumerate(parts)]
+    assert worth(Story(rules(READING)).tell_each([page(START, "/a"), *told]), START) == 2
+
+
 def test_dwell_is_summed_over_a_view_before_the_floor() -> None:
     told = [page(START, "/a"), *(dwell(START + n * MINUTE, 20, "/a") for n in (1, 2, 3, 4))]
     assert [worth(Story(rules(READING)).tell_each(told[:n]), START) for n in (2, 3, 4, 5)] == [0, 2, 4, 4]

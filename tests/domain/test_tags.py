@@ -71,6 +71,12 @@ def test_one_link_clicked_three_times_is_a_persons() -> None:
     assert counted(*(click(START + i, f"c{i}", "1") for i in range(3))) == ["c0", "c1", "c2"]
 
 
+def test_a_link_that_is_not_told_is_none_of_three() -> None:
+    clicks = (click(START, "a", ""), click(START + 1_000, "b", "one"), click(START + 2_000, "c", "two"))
+    assert counted(*clicks) == ["a", "b", "c"]
+    assert counted(*clicks, click(START + 3_000, "d", "three")) == []
+
+
 def test_links_of_different_mails_do_not_add_up() -> None:
     assert counted(click(START, "a", "1"), click(START + 1, "b", "2"), click(START + 2, "c", "3", "m2")) == [
         "a",

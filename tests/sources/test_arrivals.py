@@ -22,6 +22,8 @@ def arrival(url: str = "", referrer: str = "", **context: Any) -> Arrival:
         ("https://example.com?q=a://b", Url("https", "example.com", "/", "q=a://b")),
         ("http://[2001:db8::1]:80/p", Url("http", "2001:db8::1", "/p", "")),
         ("//example.com./p", Url("", "example.com", "/p", "")),
+        ("https://Магазин.укр/p", Url("https", "xn--80aairftm.xn--j1amh", "/p", "")),
+        ("https://ü..de/", Url("https", "ü..de", "/", "")),
         ("/pricing?a=b", Url("", "", "/pricing", "a=b")),
         ("pricing", Url("", "", "pricing", "")),
         ("", Url("", "", "", "")),
@@ -36,6 +38,7 @@ def test_parameters_are_decoded_and_the_first_that_is_not_empty_counts() -> None
     query = "utm_source=&UTM_Source=caf%C3%A9+bar&utm_source=z&gclid=%ff&x=1&utm_medium&utm_term=a%20b=c"
     assert campaign_parameters(query) == {"utm_source": "café bar", "gclid": "�", "utm_term": "a b=c"}
     assert campaign_parameters("?fbclid=1") == {"fbclid": "1"}
+    assert campaign_parameters("Utm_Source=a&GClid=2") == {"utm_source": "a", "gclid": "2"}
     assert campaign_parameters("a=b&c") == {}
 
 
@@ -57,6 +60,32 @@ def test_a_page_call_is_about_the_page_of_its_properties() -> None:
     page = where(context, {"url": "https://a.example/new"}, is_view=True).page
     assert page == Page("https://a.example/new", "a.example", "/new", "Old", "https://b.example/")
     assert where(context, {"name": "New"}, is_view=True).page.path == "/old"
+
+
+AD = "https://shop.example/x?gclid=5"
+
+
+@pytest.mark.parametrize(
+    ("page", "properties", "is_view"),
+    [
+        ({"url": AD, "path": "/x"}, {"path": "/x"}, True),
+        ({"url": AD}, {"url": 5}, True),
+        ({"url": AD}, {"url": "", "path": " "}, True),
+        ({"path": "/x", "title": "q"}, {"url": AD}, False),
+        ({"url": ["no text"], "path": "/x"}, {"url": AD}, False),
+    ],
+)
+def test_an_address_is_read_wherever_it_stands(page: Any, properties: Any, is_view: bool) -> None:
+    told = where({"page": {"referrer": "https://shop.example/y", **page}}, properties, is_view=is_view)
+    assert (told.page.url, told.page.path, told.arrival.click_id) == (AD, "/x", "5")
+    assert told.arrival.page_domain == told.arrival.referrer_domain == "shop.example"
+
+
+def test_a_path_is_of_the_page_that_the_event_is_about() -> None:
+    context = {"page": {"url": "https://shop.example/now?utm_source=a"}}
+    told = where(context, {"path": "/elsewhere"}, is_view=False)
+    assert (told.page.path, told.arrival.source) == ("/now", "a")
+    assert where(context, {"path": "/elsewhere"}, is_view=True).page.path == "/elsewhere"
 
 
 def test_a_path_that_was_told_is_taken_before_the_urls() -> None:

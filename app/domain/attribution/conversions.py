@@ -45,7 +45,8 @@ def draft(
     if goal.path == "first" and earlier is not None:
         return None
     event_id = fact.id if fact is not None else ""
-    order = fact.order if fact is not None and goal.pattern is not None else None
+    # A refund or cancellation that is a goal itself is known by its message: its order's conversion is another one.
+    order = fact.order if fact is not None and goal.pattern is not None and fact.kind == "order_completed" else None
     order_id = order.order_id if order is not None and order.named else ""
     core.goal_last[goal.name] = (core.at, event_id)
     here = fact.path if fact is not None else ""

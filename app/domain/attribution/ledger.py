@@ -149,6 +149,8 @@ class Ledger:
             return
         if self.lead.drafts is not None:
             self.lead.drafts.append(draft)
+        elif (known := self._load(draft.conversion_id)) is not None:
+            self._amend(known, draft)
         else:
             self._make(draft)
 

@@ -1,17 +1,37 @@
 """Amounts of money as integer minor units, and their exact division."""
 
 import functools
+import re
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
+from typing import Final
 
 from app.domain.attribution.currency import exponent
 
-LIMIT = Decimal(10) ** 12
+LIMIT: Final = Decimal(10) ** 12
+DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?", re.ASCII)
+"""Decimal text: what a JSON number can be, and a little more."""
+_LONGEST_AMOUNT: Final = 60
 
 
 class BadAmountError(ValueError):
     """A text that is no amount: not a decimal number, negative, or 10^12 and more."""
+
+
+def wrong_amount(text: str) -> str:
+    """Return what is wrong with decimal text as an amount; empty when 0 ≤ it < 10^12."""
+    if not DECIMAL.fullmatch(text):
+        return "is not a decimal number"
+    value = Decimal(text)
+    if value < 0:
+        return "is negative"
+    return "is 10^12 or more" if value >= LIMIT else ""
+
+
+def plain_text(text: str) -> str:
+    """Return decimal text that is an amount, without an exponent, with no more digits than a currency uses."""
+    return f"{Decimal(text):f}"[:_LONGEST_AMOUNT]
 
 
 @functools.lru_cache(maxsize=4_096)
@@ -20,15 +40,12 @@ def to_minor(text: str, currency: str) -> int:
 
     Raises BadAmountError unless 0 ≤ text < 10^12.
     """
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise BadAmountError(f"{text!r} is not a decimal number") from None
-    if not value.is_finite() or not 0 <= value < LIMIT:
-        raise BadAmountError(f"{text!r} is not an amount from 0 to below 10^12")
+    wrong = wrong_amount(text)
+    if wrong:
+        raise BadAmountError(f"{text[:60]!r} {wrong}")
     with localcontext() as context:
         context.prec = 40
-        return int(value.scaleb(exponent(currency)).to_integral_value(ROUND_HALF_EVEN))
+        return int(Decimal(text).scaleb(exponent(currency)).to_integral_value(ROUND_HALF_EVEN))
 
 
 def to_major(minor: int, currency: str) -> float:
