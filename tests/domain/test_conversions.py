@@ -114,6 +114,7 @@ def test_direct_counts_only_if_there_is_no_other() -> None:
     [
         ("[]", ["ad", "direct"], [100, 0]),
         ("[Paid Search]", ["direct"], [100]),
+        ("[paid search]", ["direct"], [100]),
         ("[Paid Search, Direct]", ["ad", "direct"], [100, 0]),
     ],
 )

@@ -86,7 +86,8 @@ def path_of(conversion: Conversion, touches: Iterable[Touch], attribution: Attri
         for touch in touches
         if after < touch.at <= conversion.at and not (conversion.own_touch and touch.event_id == conversion.event_id)
     ]
-    told = [touch for touch in counted if touch.channel not in attribution.ignore]
+    ignored = {channel.casefold() for channel in attribution.ignore}
+    told = [touch for touch in counted if touch.channel.casefold() not in ignored]
     return told or counted
 
 
