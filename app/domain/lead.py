@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.domain import fold, history, message_ids, tags
+from app.domain import fold, history, message_ids, pending, tags
 from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
 from app.domain.event import REFUND_KINDS
@@ -51,6 +51,7 @@ class Lead:
         if hot is None:
             hot = Hot(key=key, brand=brand) if raw is None else _HOT_DECODER.decode(raw)
         self.hot = hot
+        self._taken: list[Fact] = []  # facts that wait and are not in `hot.pending` yet: live ones never come there
         self._teller = Teller(self.hot, lead_id, reader)
         self.refused: list[WaitingRefund] = []
         self.tagged = 0
@@ -83,7 +84,7 @@ class Lead:
         """Take a fact in; False when the lead has had its message already."""
         if not message_ids.add(self.hot.ids, fact.id, fact.at, self.rows):
             return False
-        self.hot.pending.append(fact)
+        self._taken.append(fact)
         return True
 
     def advance(self, to: int | None) -> None:
@@ -91,10 +92,7 @@ class Lead:
 
         With `to` (ms), facts later than it stay, and timed changes up to it are applied; without, all facts are folded.
         """
-        ready = sorted((f for f in self.hot.pending if to is None or f.at <= to), key=lambda fact: fact.key)
-        if ready:
-            taken = {fact.id for fact in ready}
-            self.hot.pending = [fact for fact in self.hot.pending if fact.id not in taken]
+        ready, self._taken = pending.take(self.hot.pending, self._taken, to, self.rows)
         if self.core.planned != self.reader.plan.fingerprint:
             first = ready[0].at if ready else to
             if first is not None:
@@ -143,7 +141,9 @@ class Lead:
         return self._teller.last_profile(self._moment(self.hot.told.profile_at))
 
     def save(self) -> int:
-        """Write the hot row back; return how many bytes it has."""
+        """Write the hot row back, and the facts that wait; return how many bytes the hot row has."""
+        pending.put(self.hot.pending, self._taken, self.rows)
+        self._taken = []
         row = _ENCODER.encode(self.hot)
         self.rows.put(HOT, row)
         return len(row)

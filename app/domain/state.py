@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from app.domain.facts import Fact
 from app.domain.message_ids import MessageIds
+from app.domain.pending import Pending
 from app.domain.series import Series
 from app.domain.signals import Amount
 
@@ -253,7 +253,7 @@ class Hot(msgspec.Struct, array_like=True):
     copies: list[Copy] = []
     copied: int = 0
     """Copies ever made: names their rows."""
-    pending: list[Fact] = []
+    pending: Pending = msgspec.field(default_factory=Pending)
     """Facts read, not yet folded."""
     conversions: list[tuple[int, str, str]] = []
     """(at, event id, conversion id) of the conversions that can still be revised."""

@@ -59,7 +59,7 @@ def its_rows(lead: Lead) -> LeadRows:
 def wakes_at(hot: Hot) -> int | None:
     """Return when time alone may next do something with a lead, UTC ms; None: never."""
     at = due(hot.core.nexts) if hot.core.stage is not None else None
-    waiting = min((fact.at for fact in hot.pending), default=None)
+    waiting = hot.pending.earliest
     return waiting if at is None or (waiting is not None and waiting < at) else at
 
 
