@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from app.domain import fold, history, message_ids, pending, tags
+from app.domain import fold, history, tags
 from app.domain.attribution.ledger import Ledger
 from app.domain.conditions import Moment
 from app.domain.event import REFUND_KINDS
 from app.domain.facts import Fact
 from app.domain.groups import due, from_nothing, groups_of, look_again, settle
+from app.domain.intake import Intake
 from app.domain.reader import Reader
 from app.domain.rulebook import DAY_MS
 from app.domain.series import Rows
@@ -51,7 +52,7 @@ class Lead:
         if hot is None:
             hot = Hot(key=key, brand=brand) if raw is None else _HOT_DECODER.decode(raw)
         self.hot = hot
-        self._taken: list[Fact] = []  # facts that wait and are not in `hot.pending` yet: live ones never come there
+        self._intake = Intake(hot.ids, hot.pending, rows)
         self._teller = Teller(self.hot, lead_id, reader)
         self.refused: list[WaitingRefund] = []
         self.tagged = 0
@@ -82,17 +83,14 @@ class Lead:
 
     def insert(self, fact: Fact) -> bool:
         """Take a fact in; False when the lead has had its message already."""
-        if not message_ids.add(self.hot.ids, fact.id, fact.at, self.rows):
-            return False
-        self._taken.append(fact)
-        return True
+        return self._intake.add(fact)
 
     def advance(self, to: int | None) -> None:
         """Fold what has been taken in, in order of (time, event id), and apply every timed change on the way.
 
         With `to` (ms), facts later than it stay, and timed changes up to it are applied; without, all facts are folded.
         """
-        ready, self._taken = pending.take(self.hot.pending, self._taken, to, self.rows)
+        ready = self._intake.take(to)
         if self.core.planned != self.reader.plan.fingerprint:
             first = ready[0].at if ready else to
             if first is not None:
@@ -142,8 +140,7 @@ class Lead:
 
     def save(self) -> int:
         """Write the hot row back, and the facts that wait; return how many bytes the hot row has."""
-        pending.put(self.hot.pending, self._taken, self.rows)
-        self._taken = []
+        self._intake.save()
         row = _ENCODER.encode(self.hot)
         self.rows.put(HOT, row)
         return len(row)

@@ -26,6 +26,10 @@ class MessageIds(msgspec.Struct, array_like=True):
         return (self.end - self.first) * _BLOCK + len(self.tail) // _WIDTH
 
 
+def _row(number: int) -> str:
+    return f"{_PREFIX}{number:06d}"
+
+
 def _hash(message_id: str) -> bytes:
     return hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
@@ -39,32 +43,47 @@ def _holds(block: bytes, wanted: bytes) -> bool:
     return False
 
 
-def add(ids: MessageIds, message_id: str, at: int, rows: Rows) -> bool:
-    """Remember a message of time `at` (ms); False when the lead has had it already."""
-    wanted = _hash(message_id)
-    if _holds(ids.tail, wanted):
-        return False
-    for number in range(ids.end - 1, ids.first - 1, -1):
-        if _holds(rows.get(f"{_PREFIX}{number:06d}") or b"", wanted):
+class SeenMessages:
+    """The messages that a lead has had, for the length of one step: rows are read at its first one, not at each."""
+
+    def __init__(self, ids: MessageIds, rows: Rows) -> None:
+        self._ids = ids
+        self._rows = rows
+        self._older: bytes | None = None
+        """All that is in rows, once it has been read."""
+
+    def add(self, message_id: str, at: int) -> bool:
+        """Remember a message of time `at` (ms); False when the lead has had it already."""
+        ids, wanted = self._ids, _hash(message_id)
+        if _holds(ids.tail, wanted):
             return False
-    ids.tail += wanted + at.to_bytes(6, "big")
-    if len(ids.tail) == _BLOCK * _WIDTH:
-        rows.put(f"{_PREFIX}{ids.end:06d}", ids.tail)
-        ids.end += 1
-        ids.tail = b""
-        _forget(ids, at, rows)
-    return True
+        if self._older is None:
+            self._older = b"".join(self._block(number) for number in range(ids.first, ids.end))
+        if _holds(self._older, wanted):
+            return False
+        ids.tail += wanted + at.to_bytes(6, "big")
+        if len(ids.tail) == _BLOCK * _WIDTH:
+            self._rows.put(_row(ids.end), ids.tail)
+            ids.end += 1
+            self._older += ids.tail
+            ids.tail = b""
+            self._forget(at)
+        return True
 
+    def _block(self, number: int) -> bytes:
+        return self._rows.get(_row(number)) or b""
 
-def _forget(ids: MessageIds, now: int, rows: Rows) -> None:
-    """Drop the oldest block when all of it is older than 30 days and 2,000 newer ids are left, or past 10,000 ids."""
-    while ids.first < ids.end:
-        block = rows.get(f"{_PREFIX}{ids.first:06d}") or b""
-        newest = max(
-            (int.from_bytes(block[i + 8 : i + _WIDTH], "big") for i in range(0, len(block), _WIDTH)), default=0
-        )
-        old = newest < now - KEPT_MS and len(ids) - _BLOCK >= KEPT_LEAST
-        if not old and len(ids) <= KEPT_MOST:
-            return
-        rows.put(f"{_PREFIX}{ids.first:06d}", None)
-        ids.first += 1
+    def _forget(self, now: int) -> None:
+        """Drop the oldest block when all of it is older than 30 days and 2,000 newer are left, or past 10,000 ids."""
+        ids = self._ids
+        while ids.first < ids.end:
+            block = self._block(ids.first)
+            newest = max(
+                (int.from_bytes(block[i + 8 : i + _WIDTH], "big") for i in range(0, len(block), _WIDTH)), default=0
+            )
+            old = newest < now - KEPT_MS and len(ids) - _BLOCK >= KEPT_LEAST
+            if not old and len(ids) <= KEPT_MOST:
+                return
+            self._rows.put(_row(ids.first), None)
+            ids.first += 1
+            self._older = None

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from app.domain.intake import Pending
 from app.domain.message_ids import MessageIds
-from app.domain.pending import Pending
 from app.domain.series import Series
 from app.domain.signals import Amount
 

@@ -3,11 +3,16 @@
 import pytest
 
 from app.domain.event import Event
-from app.domain.message_ids import MessageIds, add
+from app.domain.message_ids import MessageIds, SeenMessages
 from tests.domain.stories import DAY, START, DictRows, Story, event, order, page, reader
 from tests.domain.ways import plain, score
 
 RULES = reader(plain("goals: {purchase: {event: order_completed, value: order, path: window}}\n"))
+
+
+def add(ids: MessageIds, name: str, at: int, rows: DictRows) -> bool:
+    """Have a message come in a step of its own."""
+    return SeenMessages(ids, rows).add(name, at)
 
 
 def remembers(ids: MessageIds, rows: DictRows, name: str, at: int) -> bool:
@@ -72,6 +77,20 @@ def test_at_most_ten_thousand_messages_are_known() -> None:
     assert len(ids) <= 10_000
     assert remembers(ids, rows, "m10499", START)
     assert not remembers(ids, rows, "m0", START)
+
+
+@pytest.mark.parametrize(("days", "a_day"), [(26, 400), (40, 80)])
+def test_messages_of_one_step_are_known_as_if_each_had_a_step_of_its_own(days: int, a_day: int) -> None:
+    """Past 10,000 messages, or 30 days and 2,000; some are told again at once, a day later, or after 10,140 others."""
+    together, rows, alone, rows_alone = MessageIds(), DictRows(), MessageIds(), DictRows()
+    for day in range(days):
+        step, at = SeenMessages(together, rows), START + day * DAY
+        for number in range(day * a_day, (day + 1) * a_day):
+            again = (number - 3, number - a_day, number - 26 * 390) if number % 20 == 0 else ()
+            for name in (f"m{one}" for one in (number, *again)):
+                assert step.add(name, at) == add(alone, name, at, rows_alone)
+    assert (together, rows) == (alone, rows_alone)
+    assert 0 < together.first < together.end
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------
