@@ -14,6 +14,7 @@ import msgspec
 from app.engine.abreast import Abreast
 from app.engine.changelog import Changelog
 from app.engine.clock import LaneClock
+from app.engine.fitting import Fitting
 from app.engine.inbox import Chunk, Inbox, check_whole, sift
 from app.engine.kafka import Log
 from app.engine.lanespec import LaneSpec
@@ -21,7 +22,7 @@ from app.engine.metrics import Metric
 from app.engine.pace import Pace
 from app.engine.plan import Plan, Planner, Sends
 from app.engine.program import Program, Record, Step
-from app.engine.protocol import META_KEY, Meta, decode_meta, encode_meta, size_of
+from app.engine.protocol import META_KEY, Meta, decode_meta, encode_meta
 from app.engine.store import PartitionRows
 from app.engine.turns import Turns
 
@@ -35,7 +36,6 @@ QUIET_MS: Final = 20 * 60_000
 """A lane that has appended nothing for so long appends its meta row, and so finds what a former owner appended after it
 before compaction, which waits an hour, may keep that in place of the lane's own rows."""
 FIRST_STEP_RECORDS: Final = 500
-FIRST_IDLE_LEADS: Final = 10
 
 
 class Lane:
@@ -81,8 +81,7 @@ class Lane:
         self._turns = turns if turns is not None else Turns(pause=0.0, beside_events=0.0)
         self._pace = Pace(spec.step_records, FIRST_STEP_RECORDS, spec.step_s)
         """Of records in a step with input."""
-        self._idle_pace = Pace(spec.idle_leads, FIRST_IDLE_LEADS, spec.idle_step_s)
-        """Of leads in a step without."""
+        self._fitting = Fitting(spec, program, self.meter, self.counts)
         self._epoch = 0
         self._appended_at = 0
         """UTC ms."""
@@ -201,12 +200,12 @@ class Lane:
         with self.meter.timed("fold"):
             step = self.program.step(fresh, self.rows) if fresh else Step()
             plan = self._plan(step, following, got)
-        filled = size_of(plan.rows) / self.spec.step_bytes
+        filled = self._fitting.share(plan)
         if len(records) <= self._pace.most:  # else it is half of one that was too large, which has told all of it
             self._pace.took(time.perf_counter() - began, full=len(fresh) >= self._pace.most, share=filled)
         if filled > 1 and len(records) > 1:
             half = len(records) // 2
-            self._halved()
+            self._fitting.halved()
             await self._step_over(records[:half])
             await self._step_over(records[half:])
             return
@@ -238,18 +237,10 @@ class Lane:
     def _idle_plan(self) -> Plan | None:
         """Return a step without input, laid out, empty after a long silence; None when nothing is due."""
         clock = self._clock.now(self.meta.next)
-        while True:
-            most, began = self._idle_pace.most, time.perf_counter()
-            step = self.program.idle(self.rows, clock, most)
-            if step is None:
-                quiet = self._wall_ms() - self._appended_at >= QUIET_MS
-                return self._plan(Step(), self.meta.next, self.meta.got) if quiet else None
-            plan = self._plan(step, self.meta.next, self.meta.got)
-            if size_of(plan.rows) <= self.spec.step_bytes or most == 1:
-                self._idle_pace.took(time.perf_counter() - began, full=len(step.rows) >= most)
-                return plan
-            self._idle_pace.halve()
-            self._halved()
+        plan = self._fitting.idle(self.rows, clock, lambda step: self._plan(step, self.meta.next, self.meta.got))
+        if plan is None and self._wall_ms() - self._appended_at >= QUIET_MS:
+            return self._plan(Step(), self.meta.next, self.meta.got)
+        return plan
 
     async def _rest(self) -> None:
         if not self.resting and not self._turns.waits(self.name):
@@ -287,10 +278,6 @@ class Lane:
 
     def _plan(self, step: Step, following: dict[str, int], got: dict[str, int]) -> Plan:
         return self._planner.plan(step, self.meta, self._epoch, following, got)
-
-    def _halved(self) -> None:
-        self.counts["steps_halved"] += 1
-        self.meter.metrics.add(Metric.STEPS_HALVED)
 
     async def _take(self, plan: Plan) -> None:
         self.resting = False

@@ -10,8 +10,9 @@ import msgspec
 from app import topics
 from app.engine.clock import wall_ms
 from app.engine.due import timed
+from app.engine.fitting import FIRST_IDLE_LEADS
 from app.engine.inbox import Chunk
-from app.engine.lane import FIRST_IDLE_LEADS, STEPS_IN_A_ROW
+from app.engine.lane import STEPS_IN_A_ROW
 from app.engine.program import Output, Record, Rows, Step
 from tests.engine.broker_io import publish
 from tests.engine.conftest import NewSettings
