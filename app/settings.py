@@ -172,6 +172,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """`max.message.bytes` of topics that take a whole step: `step_bytes` and room for framing and headers."""
         return self.step_bytes + 2 * MIB
 
+    @property
+    def largest_step_bytes(self) -> int:
+        """Largest step that is sure to fit `largest_batch_bytes`: zstd adds up to a 256th to what does not compress."""
+        return self.largest_batch_bytes * 255 // 256
+
     @classmethod
     def load(cls, env: Mapping[str, str], file: Path | None = None) -> "Settings":
         """Read the settings: defaults, then `file` (TOML, options at top level), then `LEADSTREAM_*` of `env`.

@@ -1,5 +1,6 @@
 """Steps that fit one batch of the changelog: a program is asked for less when there is too much in one."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from app.engine.meters import Meter
 from app.engine.metrics import Metric
 from app.engine.pace import Pace
 from app.engine.plan import Plan
-from app.engine.program import Program, Rows, Step
+from app.engine.program import Program, Record, Rows, Step
 from app.engine.protocol import size_of
+
+log = logging.getLogger(__name__)
 
 FIRST_IDLE_LEADS: Final = 10
 
@@ -36,6 +39,19 @@ class Fitting:
         """Note that a step is done again in two halves."""
         self._counts["steps_halved"] += 1
         self._meter.metrics.add(Metric.STEPS_HALVED)
+
+    def single(self, plan: Plan, record: Record, rows: Rows, laid_out: Callable[[Step], Plan]) -> Plan:
+        """Return the step of a single record if a batch holds it, else the one that refuses the record.
+
+        It is the same step when the program cannot refuse that record: appending it will raise LogError.
+        """
+        size, limit = size_of(plan.rows), self._spec.most_bytes
+        step = self._program.refuse(record, rows, size, limit) if size > limit else None
+        if step is None:
+            return plan
+        place = f"{record.topic}/{record.partition}"
+        log.warning("%s: the record at %d is refused: its step takes %d bytes of %d", place, record.offset, size, limit)
+        return laid_out(step)
 
     def idle(self, rows: Rows, clock: int | None, laid_out: Callable[[Step], Plan]) -> Plan | None:
         """Return a step without input, laid out; None when nothing is due. `clock`: as `Program.idle` takes it."""

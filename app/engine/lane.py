@@ -209,6 +209,8 @@ class Lane:
             await self._step_over(records[:half])
             await self._step_over(records[half:])
             return
+        if filled > 1 and fresh:
+            plan = self._fitting.single(plan, fresh[0], self.rows, lambda step: self._plan(step, following, got))
         self.meter.stepped(len(fresh), len(records))
         await self._take(plan)
 

@@ -63,6 +63,7 @@ class LaneAgent:
             partitions=settings.partitions,
             step_records=settings.step_records,
             step_bytes=settings.step_bytes,
+            most_bytes=settings.largest_step_bytes,
             idle_leads=settings.idle_leads,
             idle_s=settings.idle_ms / 1000,
             step_s=STEP_S,

@@ -15,6 +15,9 @@ class LaneSpec(msgspec.Struct, frozen=True):
     step_records: int
     """Most records that a step takes."""
     step_bytes: int
+    """Changelog batch above which a step is halved."""
+    most_bytes: int
+    """Changelog batch above which nothing is appended: a step of one record is refused."""
     idle_leads: int
     idle_s: float
     step_s: float | None = None

@@ -86,6 +86,14 @@ class Program(Protocol):
         """
         ...
 
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        """Return the step to take instead of a record's own one, which fits no batch and was dropped.
+
+        That one would have taken `size` bytes of a batch, which holds `limit`. None: there is no other, and the lane
+        dies of it. As `step`, it must have no effect of its own before `Step.commit`.
+        """
+        ...
+
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         """Return work that needs no input and is due, or None when there is none.
 

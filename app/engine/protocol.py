@@ -162,6 +162,11 @@ class StaleKeys:
         return True
 
 
+_BATCH_BYTES: Final = 61
+_ROW_BYTES: Final = 40
+"""Most that Kafka and a stamp add to a row: lengths, offset and time as varints, and the header's 16 bytes."""
+
+
 def size_of(rows: Iterable[tuple[bytes, bytes | None]]) -> int:
-    """Return about how many bytes the rows take in a record batch before compression."""
-    return sum(len(key) + len(value or b"") + 32 for key, value in rows)
+    """Return how many bytes the rows take at most, in a record batch before compression; some less is usual."""
+    return _BATCH_BYTES + sum(len(key) + len(value or b"") + _ROW_BYTES for key, value in rows)

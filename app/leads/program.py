@@ -19,7 +19,7 @@ from app.leads.commands import Advance, ForwardedEvent, Switch, decode
 from app.leads.inforce import Given
 from app.leads.lane_rules import LaneRules
 from app.leads.recent import LeadName, RecentLeads, Room
-from app.leads.records import Facts, Records
+from app.leads.records import Facts, Records, count_read
 from app.leads.rows import LeadRows, hot_of, its_rows, lead_prefix, leads_of, scan_leads, wakes_at
 from app.leads.sweep import Sweep, load_sweep, store_sweep
 from app.rules import RulesError
@@ -85,14 +85,18 @@ class LeadProgram:
                 facts = self._switch(command, record, facts, rows, step)
             else:
                 self._records.reject(record, Rejected("bad_field", "no command that this version knows"), step)
-        if read:
-            step.counts["events"] = read.total()
-            step.counts |= {f"read.{topic}.{kind}": number for (topic, kind), number in read.items()}
+        count_read(read, step)
         told |= facts.keys()
         self._fold_all(facts, rows, step)
         if sweep is not self._sweep:
             store_sweep(step.rows, sweep)
         return self._ended(step, sweep, self._unfolded | told if self._replay else self._unfolded)
+
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        """Reject an event for which more would be stored than a batch holds; a command cannot be refused."""
+        step = self._begun(rows)
+        why = Rejected("too_large", f"its lead's rows would take {size} bytes, of which a step stores {limit} at most")
+        return self._ended(step) if self._records.refuse(record, why, step) else None
 
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         """Go on with a sweep, else take the leads whose time has come, else some whose rules have changed.

@@ -25,7 +25,8 @@ class DictRows(MemoryRows):
     """Rows of a partition in memory."""
 
     def __init__(self) -> None:
-        super().__init__(Disk())
+        self.disk = Disk()
+        super().__init__(self.disk)
 
     def store(self, step: Step) -> list[Output]:
         self.put(step.rows)
@@ -103,6 +104,55 @@ def test_a_command_that_nobody_knows_is_rejected_and_the_stream_goes_on() -> Non
     (rejected,) = [json.loads(out.value or b"") for out in outputs if out.topic == TOPICS.rejected.name]
     assert (rejected["reason"], rejected["topic"], rejected["raw_bytes"]) == ("bad_field", "leads.commands", 1)
     assert profiles(outputs)
+
+
+def test_an_event_that_is_refused_is_rejected_whole_and_its_lead_stays_as_it_was() -> None:
+    user = user_of(HERE)
+    refused = page(1, user)
+    told = []
+    for with_it in (True, False):
+        rows, lane = DictRows(), program()
+        rows.store(lane.step([page(0, user)], rows))
+        before = dict(rows.disk.rows)
+        if with_it:
+            lane.step([refused], rows)  # too large for a batch: dropped
+            step = lane.refuse(refused, rows, 12_000_000, 10_485_760)
+            assert step is not None
+            (out,) = rows.store(step)
+            assert rows.disk.rows == before
+            assert step.counts == {
+                "rejected": 1,
+                "rejected.too_large": 1,
+                "events": 1,
+                "read.events.web.page_viewed": 1,
+            }
+            rejected = json.loads(out.value or b"")
+            assert (out.topic, rejected["reason"]) == (TOPICS.rejected.name, "too_large")
+            assert "12000000 bytes" in rejected["detail"]
+            assert "10485760" in rejected["detail"]
+            assert (rejected["topic"], rejected["offset"]) == ("events.web", 1)
+            assert rejected["raw"].encode() == refused.value
+        told.append(rows.store(lane.step([page(2, user)], rows)))
+    assert told[0] == told[1]
+
+
+def test_a_forwarded_event_that_is_refused_is_rejected_as_it_was_first_read() -> None:
+    record = page(7, user_of(HERE))
+    forwarded = ForwardedEvent("events.web", 3, 7, record.timestamp, record.value or b"")
+    command = Record(TOPICS.commands.name, HERE, 40, AT + 1, None, encode(forwarded))
+    step = program().refuse(command, DictRows(), 12_000_000, 10_485_760)
+    assert step is not None
+    (rejected,) = [json.loads(out.value or b"") for out in step.outputs]
+    assert (rejected["reason"], rejected["topic"]) == ("too_large", "events.web")
+    assert (rejected["partition"], rejected["offset"]) == (3, 7)
+    assert rejected["raw"].encode() == record.value
+    assert step.counts == {"rejected": 1, "rejected.too_large": 1}
+
+
+def test_only_events_can_be_refused() -> None:
+    for value in (encode(Advance(AT)), b"\xc1"):
+        command = Record(TOPICS.commands.name, HERE, 0, AT, None, value)
+        assert program().refuse(command, DictRows(), 12_000_000, 10_485_760) is None
 
 
 def test_a_brand_without_rules_of_its_own_falls_under_the_default_and_keeps_its_name() -> None:

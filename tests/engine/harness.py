@@ -128,6 +128,7 @@ class Station:
             partitions=settings.partitions,
             step_records=settings.step_records,
             step_bytes=settings.step_bytes,
+            most_bytes=settings.largest_step_bytes,
             idle_leads=settings.idle_leads,
             idle_s=0.01,
         )

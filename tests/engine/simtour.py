@@ -57,6 +57,9 @@ class TourProgram:
             step.outputs.append(Output(self._state, row[1:], value, ref=row))
         return step
 
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        raise NotImplementedError
+
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         due = [] if clock is None else rows.due(clock, most)
         if not due:

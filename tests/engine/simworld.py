@@ -87,6 +87,7 @@ class World:
             partitions=settings.partitions,
             step_records=settings.step_records,
             step_bytes=settings.step_bytes,
+            most_bytes=settings.largest_step_bytes,
             idle_leads=2,
             idle_s=3_600,
         )

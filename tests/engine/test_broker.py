@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app import topics
 from app.engine.kafka import Log, Row
-from app.engine.protocol import ForeignLogError
+from app.engine.protocol import ForeignLogError, LogError, Stamp, size_of
 from app.settings import MIB, Settings
 from tests.engine.broker_io import publish, read_all
 from tests.engine.conftest import BrokerAt, NewSettings
@@ -82,6 +82,27 @@ async def test_a_step_of_eight_mebibytes_is_one_batch_and_read_back_whole(new_se
         assert await log.append(changelog(settings), 0, rows) == 1
     found = await read_all(settings, changelog(settings))
     assert [(record.key, record.value) for record in found[1:]] == [(key, value) for key, value, _ in rows]
+
+
+@pytest.mark.parametrize("most", [1, 2_000, 2_000_000])
+async def test_the_largest_step_is_appended_though_it_does_not_compress(new_settings: NewSettings, most: int) -> None:
+    settings = await new_settings(partitions=1, step_bytes=65_536)
+    headers = Stamp(1 << 31, 1 << 63).headers()
+    rows: list[tuple[bytes, bytes | None]] = []
+    nothing = size_of([])
+    empty = size_of([(b"000000", b"")]) - nothing
+    left = settings.largest_step_bytes - nothing
+    while left > empty:
+        rows.append((b"%06d" % len(rows), os.urandom(min(most, left - empty))))
+        left -= size_of(rows[-1:]) - nothing
+    assert 0 <= settings.largest_step_bytes - size_of(rows) <= empty
+    async with Log(settings) as log:
+        assert await log.append(changelog(settings), 0, [(key, value, headers) for key, value in rows]) == 0
+        more = os.urandom(settings.largest_batch_bytes - size_of(rows) + len(rows) * 40)
+        too_many = [*rows, (b"more", more)]
+        with pytest.raises(LogError, match="do not fit one batch"):
+            await log.append(changelog(settings), 0, [(key, value, headers) for key, value in too_many])
+    assert len(await read_all(settings, changelog(settings))) == len(rows)
 
 
 @pytest.mark.differs(on="embedded", why="it takes batches of any size, whatever max.message.bytes of the topic says")

@@ -18,6 +18,7 @@ from tests.engine.conftest import NewSettings
 from tests.engine.harness import Crash, CrashError, Station, crashes, live, live_on
 from tests.engine.scrape import free_port, scrape
 from tests.engine.test_crashes import messages, tens
+from tests.engine.test_refused import KEPT, SMALL_STEPS, Sized, kept, sized
 from tests.engine.test_takeover import compacted, local
 from tests.engine.test_worker import committed
 from tests.engine.toy import toy, toy_of
@@ -170,6 +171,20 @@ async def test_a_step_too_large_for_its_batch_is_halved_into_transactions(
         assert station.lanes[0].counts["steps_halved"] > 0
         assert len(station.counts()) == 2_000
     assert "stale rows" not in caplog.text, "a transaction's marker was taken for somebody's records"
+
+
+async def test_a_record_that_fits_no_batch_is_refused_once_whatever_dies_meanwhile(
+    kafka_settings: NewSettings,
+) -> None:
+    settings = await kafka_settings(**SMALL_STEPS, processing_guarantee="exactly_once")
+    ends = await publish(settings, sized(settings))
+    deaths = [Crash(point, nth) for point in ("after append", "after send", "before commit") for nth in (1, 2)]
+    await live_on(settings, lambda _: Sized(settings), ends, deaths)
+    async with Station(settings, lambda _: Sized(settings)) as station:
+        await station.open()
+        assert kept(station) == KEPT
+    rejected = await read_all(settings, topics.topics(settings).rejected.name)
+    assert [(record.key, record.value) for record in rejected] == [(b"b", b"too large"), (b"e", b"too large")]
 
 
 async def test_the_last_outbox_of_the_days_before_is_sent_once_more_and_never_again(

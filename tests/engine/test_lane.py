@@ -34,6 +34,9 @@ class Keeper:
     def _commit(self) -> None:
         self.committed += 1
 
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        raise NotImplementedError
+
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         return None
 

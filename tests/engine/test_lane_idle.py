@@ -37,6 +37,9 @@ class Alarm:
         self.set_for = wall_ms() + self.after_ms
         return Step({ALARM: timed(self.set_for, b"set")})
 
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        raise NotImplementedError
+
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         if clock is None or not rows.due(clock, most):
             return None
@@ -88,6 +91,9 @@ class Slow:
     def step(self, records: Sequence[Record], rows: Rows) -> Step:
         self.did.append("step")
         return Step()
+
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        raise NotImplementedError
 
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         self.did.append("idle")

@@ -37,6 +37,9 @@ class Toy:
             outputs += [Output(self.segments, key[1:], b"%d" % n) for n in range(before // 10 * 10 + 10, now + 1, 10)]
         return Step(changed, outputs, {"records": len(records)})
 
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        raise NotImplementedError
+
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         return None
 

@@ -46,6 +46,10 @@ class Scoring:
             changed[key] = encode_state(state)
         return Step(changed, outputs, commit=lambda: self._teller.took(len(records)))
 
+    def refuse(self, record: Record, rows: Rows, size: int, limit: int) -> Step | None:
+        """No row is large."""
+        raise NotImplementedError
+
     def idle(self, rows: Rows, clock: int | None, most: int) -> Step | None:
         """Nothing becomes due."""
         return None
