@@ -44,7 +44,7 @@ class Summary:
         self.stages = tuple(stages)
         """Of the rules, from the lowest."""
         self.counts: Counter[str] = Counter()
-        """What the lanes counted: `events`, `duplicates`, `bots`, `late`, `not_applied.…`."""
+        """What the lanes counted: `events`, `duplicates`, `bots`, `late`, `clamped`, `not_applied.…`."""
         self.profiles: dict[str, Record] = {}
         self.changes: dict[str, Record] = {}
         """Lead → its newest change."""
@@ -207,7 +207,8 @@ class Summary:
         skipped = sum(count for name, count in counts.items() if name.startswith("not_applied."))
         lines = [
             f"{counts['duplicates']:,} duplicates counted once; {counts['bots']:,} events of bots, mail scanners and "
-            f"internal traffic tagged, never scored; {counts['late']:,} late events folded in their place.",
+            f"internal traffic tagged, never scored; {counts['late']:,} late events folded in their place; "
+            f"{counts['clamped']:,} events of the future taken at their record's time.",
             f"{self.revisions:,} conversions revised (refunds, cancellations, late touches); credit is of the newest "
             "revision. last_non_direct equals last while Direct counts only where there is nothing else.",
         ]

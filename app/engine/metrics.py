@@ -73,6 +73,13 @@ class Metric(Enum):
         help="Events older than their lead's newest one; folded in their place.",
         count="late",
     )
+    CLAMPED = Spec(
+        name="leadstream_clamped_total",
+        kind="counter",
+        unit="events",
+        help="Events whose time was more than 5 minutes ahead of their record's, which was taken: a clock is wrong.",
+        count="clamped",
+    )
     FORWARDED = Spec(
         name="leadstream_forwarded_total",
         kind="counter",

@@ -84,6 +84,8 @@ class Records:
         if isinstance(fact, Rejected):
             self.reject(record, fact, step)
             return
+        if event.clamped:
+            step.count("clamped")
         if event.kind in NOT_YET_APPLIED:
             step.count(f"not_applied.{event.kind}")
         facts.setdefault((event.brand, event.key), []).append(fact)

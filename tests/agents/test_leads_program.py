@@ -106,6 +106,14 @@ def test_a_command_that_nobody_knows_is_rejected_and_the_stream_goes_on() -> Non
     assert profiles(outputs)
 
 
+def test_an_event_whose_time_is_its_records_because_it_was_too_far_ahead_is_counted() -> None:
+    def ahead(offset: int, ms: int) -> Record:
+        return page(offset, user_of(HERE), timestamp=AT + offset * 60_000 + ms)
+
+    step = program().step([ahead(0, 300_000), ahead(1, 300_001), ahead(2, 86_400_000)], DictRows())
+    assert step.counts["clamped"] == 2
+
+
 def test_an_event_that_is_refused_is_rejected_whole_and_its_lead_stays_as_it_was() -> None:
     user = user_of(HERE)
     refused = page(1, user)

@@ -149,6 +149,7 @@ def test_what_the_leads_program_counts_is_shown() -> None:
         (known.web.name, message(here, 5, "Product Viewed")),
         (known.web.name, b"{"),
         (known.web.name, message(there, 1, "Product Viewed")),
+        (known.web.name, message(here, 8, "Product Viewed").replace(b"2026-01-01", b"2026-01-02")),
         (known.cart.name, message(here, 9, "Order Completed", order_id="o1", revenue="9.90")),
         (known.crm.name, message(here, 10, "Consent Updated", marketing=True)),
     ]
@@ -163,13 +164,14 @@ def test_what_the_leads_program_counts_is_shown() -> None:
         return {tuple(value for _, value in labels): count for (of, labels), count in told.items() if of == name}
 
     assert labelled("leadstream_events_total") == {
-        ("product_viewed", "events.web"): 3,
+        ("product_viewed", "events.web"): 4,
         ("unreadable", "events.web"): 1,
         ("order_completed", "events.cart"): 1,
         ("consent_changed", "events.crm"): 1,
     }
     assert labelled("leadstream_rejected_total") == {("not_json",): 1}
-    for name, count in {"leads": 1, "duplicates": 1, "forwarded": 1, "conversions": 1, "revisions": 0}.items():
+    expected = {"leads": 1, "duplicates": 1, "clamped": 1, "forwarded": 1, "conversions": 1, "revisions": 0}
+    for name, count in expected.items():
         assert told[f"leadstream_{name}_total", ()] == count, name
     assert told["leadstream_segment_changes_total", ()] >= 1
     fed = {metric.value.count for metric in Metric}

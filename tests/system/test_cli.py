@@ -235,6 +235,14 @@ def test_moves_between_stages_and_segments_are_counted(capsys: pytest.CaptureFix
     assert ["hot", "0", "2", "1"] in rows
 
 
+def test_what_was_counted_besides_stands_below(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = told()
+    summary.counts.update(duplicates=1_200, bots=31, late=7, clamped=5)
+    text = " ".join(printed(summary, capsys))
+    for said in ("1,200 duplicates", "31 events of bots", "7 late events", "5 events of the future"):
+        assert said in text, said
+
+
 def test_what_is_piped_is_never_cut_to_the_width_of_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

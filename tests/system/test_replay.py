@@ -252,6 +252,7 @@ async def test_every_kind_of_bad_input_is_rejected_and_never_stops_the_replay(br
         b'"' + b"y" * 5_000_000 + b'"': "too_large",
         b"z" * 9_000_000: "too_large",
         line(messageId="m3", timestamp="2026-01-01T10:05:00Z"): None,
+        line(messageId="m4", timestamp="2026-01-01T18:00:00Z", receivedAt="2026-01-01T10:04:00Z"): None,
     }
     out = await replay(tmp_path / "out", ["--web", "-"], broker, stdin=b"".join(text + b"\n" for text in web))
     expected = [("-", number, reason) for number, reason in enumerate(web.values(), start=1) if reason]
@@ -261,6 +262,7 @@ async def test_every_kind_of_bad_input_is_rejected_and_never_stops_the_replay(br
     assert by_line[14]["raw_bytes"] == 5_000_002
     assert len(by_line[14]["raw"]) == 262_144
     assert out.summary["events"] == len(web)
+    assert out.summary["clamped"] == 1
     (lead,) = out["profiles"]
     assert (lead["lead_id"], lead["at"], lead["sessions"]) == ("user:u1", "2026-01-01T10:05:00.000Z", 1)
 

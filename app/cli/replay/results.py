@@ -95,6 +95,7 @@ class Results:
             "revisions": self._revisions,
             "merges": len(self._merged),
             "late": counts["late"],
+            "clamped": counts["clamped"],
             "not_applied": {name: counts[f"not_applied.{kind}"] for name, kind in NOT_APPLIED.items()},
             "seconds": round(seconds, 3),
             "events_per_second": round(events / seconds, 1) if seconds else 0.0,
