@@ -28,7 +28,12 @@ def remember(hot: Hot, fact: Fact, rows: Rows) -> None:
 
 
 def _seal(hot: Hot, rows: Rows) -> None:
+    """Begin the log anew. No earlier core can come back then, and so touches beyond the newest 500 are not needed."""
     hot.log = series.replace(hot.log, [], rows, LOG_PREFIX)
+    touches = hot.core.touches
+    series.drop_blocks(
+        touches, rows, journey.TOUCH_PREFIX, lambda block: len(touches) - len(block) >= journey.TOUCHES_KEPT
+    )
     for old in hot.copies:
         if old.row:
             rows.put(old.row, None)

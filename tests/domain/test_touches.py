@@ -287,3 +287,14 @@ def test_a_brands_own_channel_comes_before_the_default_ones() -> None:
 
 def test_a_direct_page_after_a_campaign_in_the_same_visit_is_no_arrival() -> None:
     assert ids(page(START, id="a", arrival=SPRING), page(START + 1, id="b", arrival=DIRECT)) == ["a"]
+
+
+def test_of_a_lead_that_arrives_all_the_time_the_newest_500_touches_are_kept() -> None:
+    """At 2,000 events nothing before them can be folded again: touches that no longer count go then."""
+    told = [page(START + n * 1_000, id=f"{n}", arrival=(SPRING, SUMMER)[n % 2]) for n in range(4_100)]
+    story = Story(RULES).tell_in_chunks(told, 1_025)
+    assert [name for name, _, _ in touches(story)] == [f"{n}" for n in range(3_600, 4_100)]
+    assert sum(name.startswith("t|") for name in story.rows) == (500 + 100) // 8
+    story.tell(page(START + 4_050_500, id="late", arrival=PARTNER))
+    named = [*range(3_601, 4_051), "late", *range(4_051, 4_100)]
+    assert [name for name, _, _ in touches(story)] == [f"{n}" for n in named]
