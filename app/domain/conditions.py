@@ -2,16 +2,17 @@
 
 import functools
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 from app.domain import rulebook as r
 from app.domain.attribution.money import to_major
 from app.domain.matching import matcher, passer, passes
 from app.domain.plan import Plan
+from app.domain.purchases import Purchases
 from app.domain.reader import Reader
 from app.domain.score import Board, trait, within
-from app.domain.state import Core, OrderState
+from app.domain.state import Core
 
 
 class Moment:
@@ -25,9 +26,9 @@ class Moment:
         *,
         known: bool,
         fit: float | None = None,
-        lasting: dict[int, bool] | None = None,
+        first: "Moment | None" = None,
     ) -> None:
-        """`fit`: the points for the traits, where they have been worked out before."""
+        """`fit`: the points for the traits, where they have been worked out before; `first`: another of this state."""
         self.core = core
         self.reader = reader
         self.rules = reader.rules
@@ -35,8 +36,10 @@ class Moment:
         self.known = known
         self.stage = core.stage
         """The current stage, which conditions may look at; another while groups are worked out."""
-        self.lasting: dict[int, bool] = {} if lasting is None else lasting
+        self.lasting: dict[int, bool] = {} if first is None else first.lasting
         """What conditions say that time cannot change, by identity; shared by the moments of one state."""
+        self._first = first
+        self._purchases: Purchases | None = None
         self._fit = fit
         self._board: Board | None = None
         self._excluded: bool | None = None
@@ -51,7 +54,7 @@ class Moment:
 
     def at(self, now: int) -> "Moment":
         """Return the same lead at another moment."""
-        other = Moment(self.core, self.reader, now, known=self.known, lasting=self.lasting)
+        other = Moment(self.core, self.reader, now, known=self.known, first=self._first or self)
         other._board = Board(self.core, self.rules, now, fit=self.board.fit(), scoring=self.reader.scoring)
         return other
 
@@ -61,6 +64,14 @@ class Moment:
         if self._board is None:
             self._board = Board(self.core, self.rules, self.now, fit=self._fit, scoring=self.reader.scoring)
         return self._board
+
+    @property
+    def purchases(self) -> Purchases:
+        """The orders that count; laid out once for the moments of one state."""
+        first = self._first or self
+        if first._purchases is None:
+            first._purchases = Purchases(self.core, self.reader)
+        return first._purchases
 
     def times(self, tracker: str) -> list[int]:
         """Return the newest times of a tracker, ascending, none later than now."""
@@ -205,21 +216,11 @@ def _sequence(c: r.Sequence, moment: Moment) -> bool:
 
 
 def _orders(c: r.OrdersAre, moment: Moment) -> bool:
-    return within(c.test, sum(1 for _ in orders_within(c.within, moment)))
+    return within(c.test, moment.purchases.number(c.within, moment.now))
 
 
 def _revenue(c: r.RevenueIs, moment: Moment) -> bool:
-    total = 0
-    for order in orders_within(c.within, moment):
-        total += moment.reader.in_rules_currency(order.remaining, order.currency, order.at) or 0
-    return within(c.test, moment.in_major(total))
-
-
-def orders_within(window: int | None, moment: Moment) -> Iterable[OrderState]:
-    """Yield the orders that count of the last `window` ms; None: of all time."""
-    for order in moment.core.orders.values():
-        if order.counts and order.at <= moment.now and (window is None or moment.now - order.at < window):
-            yield order
+    return within(c.test, moment.in_major(moment.purchases.revenue(c.within, moment.now)))
 
 
 def cart_minor(core: Core, reader: Reader) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from app.domain import rulebook as r
-from app.domain.conditions import Holds, Moment, orders_within, sequence_start, test_of
+from app.domain.conditions import Holds, Moment, sequence_start, test_of
 from app.domain.crossing import thresholds
 from app.domain.plan import Plan
 from app.domain.score_changes import next_grade_change, next_interest_change, next_score_change
@@ -131,7 +131,7 @@ def _sequence_next(c: r.Sequence, moment: Moment, _: int | None) -> int | None:
 def _window_next(c: r.OrdersAre | r.RevenueIs, moment: Moment, _: int | None) -> int | None:
     if c.within is None:
         return None
-    return min((order.at + c.within for order in orders_within(c.within, moment)), default=None)
+    return moment.purchases.next_gone(c.within, moment.now)
 
 
 _LOOKS: Final[dict[type, Callable[[Any, Moment, int | None], int | None]]] = {

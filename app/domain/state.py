@@ -87,6 +87,8 @@ class OrderState(msgspec.Struct, array_like=True):
     @property
     def remaining(self) -> int:
         """Value less refunds, in minor units, never below zero."""
+        if not self.refunds:
+            return self.minor
         if None in self.refunds.values():
             return 0
         return max(0, self.minor - sum(amount or 0 for amount in self.refunds.values()))
@@ -94,7 +96,7 @@ class OrderState(msgspec.Struct, array_like=True):
     @property
     def counts(self) -> bool:
         """Whether it still is an order: not cancelled, not refunded in full."""
-        return None not in self.refunds.values() and (self.remaining > 0 or not self.refunds)
+        return not self.refunds or self.remaining > 0
 
 
 class WaitingRefund(msgspec.Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from app.engine.due import TIMED_SUFFIX
 from app.engine.lanespec import LaneSpec
 from app.engine.meters import Meter
 from app.engine.metrics import Metric
@@ -64,5 +65,6 @@ class Fitting:
             if self.share(plan) <= 1 or most == 1:
                 self._pace.took(time.perf_counter() - began, full=len(step.rows) >= most)
                 return plan
-            self._pace.halve()
+            leads = sum(key.endswith(TIMED_SUFFIX) for key in step.rows)
+            self._pace.halve(leads or most)
             self.halved()

@@ -27,6 +27,6 @@ class Pace:
         elif full and used < 0.5:
             self.most = min(self._limit, self.most * 2)
 
-    def halve(self) -> None:
-        """Take half as much at once."""
-        self.most = max(1, self.most // 2)
+    def halve(self, had: int) -> None:
+        """Take half of what a step had, which was too much."""
+        self.most = max(1, min(self.most, had) // 2)

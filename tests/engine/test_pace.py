@@ -53,10 +53,17 @@ def test_it_never_goes_above_the_limit() -> None:
     assert pace.most == 300
 
 
+@pytest.mark.parametrize(("had", "most"), [(200, 50), (100, 50), (7, 3), (1, 1), (0, 1)])
+def test_half_of_what_was_too_much_is_next(had: int, most: int) -> None:
+    pace = Pace(100, first=100, wanted_s=None)
+    pace.halve(had)
+    assert pace.most == most
+
+
 def test_without_a_wanted_time_it_is_the_limit_whatever_steps_cost() -> None:
     pace = Pace(4_000, first=500, wanted_s=None)
     assert pace.most == 4_000
-    pace.halve()
+    pace.halve(4_000)
     assert pace.most == 2_000
     pace.took(1_000.0, full=True, share=7.0)
     assert pace.most == 4_000
