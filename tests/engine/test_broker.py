@@ -1,5 +1,6 @@
 """What the engine takes for granted of a broker, on both of them."""
 
+import asyncio
 import os
 import uuid
 
@@ -227,10 +228,13 @@ async def test_a_broker_tells_the_options_of_a_topic_that_was_made_without_any(b
     await client.start()
     try:
         await client.create_topics([NewTopic(name, 1, 1)])
-        (told,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        entries: list[tuple[str, str]] = []
+        async with asyncio.timeout(20):
+            while not entries:  # a broker may not know at once of a topic that it has just made
+                (told,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+                ((_, _, _, _, entries),) = told.resources
     finally:
         await client.close()
-    ((_, _, _, _, entries),) = told.resources
     options = {entry[0]: entry[1] for entry in entries}
     assert options["cleanup.policy"] == "delete"
     assert int(options["retention.ms"]) == 7 * DAY_MS

@@ -80,6 +80,8 @@ async def broker(tmp_path: Path) -> AsyncIterator[tuple[Settings, EmbeddedBroker
 def signal_to(broker: EmbeddedBroker, number: signal.Signals) -> None:
     assert broker.pid is not None
     os.kill(broker.pid, number)
+    if number == signal.SIGSTOP:
+        os.waitid(os.P_PID, broker.pid, os.WSTOPPED | os.WNOWAIT)  # on a busy machine it may go on for a moment
 
 
 async def said(wait: Awaitable[object]) -> str:
