@@ -15,7 +15,7 @@ MOST_PIECES: Final = 1e9
 MOST_MINOR: Final = 10**18
 """Minor units of a sum in outputs, which are integers of 64 bits."""
 LONGEST_TEXT: Final = 500
-"""Characters of a text that is kept: an id, a name, a campaign's texts."""
+"""Characters of a text that is kept: an id, a name, a title, a campaign's texts. They stand in every touch."""
 _DIGEST_BYTES: Final = 16
 
 

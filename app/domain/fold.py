@@ -130,21 +130,22 @@ def _take_back(core: Core, fact: Fact, reader: Reader) -> None:
     known = core.orders.get(fact.order.order_id)
     if known is None:
         return
-    for name, told in known.signals:
+    day = reader.day_start(known.at)
+    for name, units in known.signals:
         signal = reader.rules.signals.get(name)
         if signal is not None and name in core.signals:
-            undo(core.signals[name], signal, known.at, units_of(signal, told), reader.day_start(known.at))
+            undo(core.signals[name], signal, known.at, units, day)
     for tracker in known.trackers:
         times = core.trackers.get(tracker, [])
         if known.at in times:
             times.remove(known.at)
-    worth = dict(known.signals)
+    told = dict(known.signals)
     for category, names in known.interests:
         for name in names:
             signal = reader.rules.signals.get(name)
             amount = core.interests.get(category, {}).get(name)
             if signal is not None and amount is not None:
-                add_units(amount, signal.half_life, known.at, -units_of(signal, worth.get(name, 1.0)))
+                add_units(amount, signal.half_life, known.at, -told.get(name, 1.0))
 
 
 def _know(core: Core, fact: Fact) -> None:

@@ -3,6 +3,7 @@
 import functools
 from typing import Any, Final, NamedTuple
 
+from app.domain.bounds import LONGEST_TEXT
 from app.domain.event import NO_ARRIVAL, NO_PAGE, Arrival, Page
 from app.sources import sites
 from app.sources.urls import CLICK_IDS, UTM, campaign_parameters, split_url
@@ -14,8 +15,7 @@ _ANDROID: Final = "android-app"
 _CACHED: Final = 4_096
 
 LONGEST_ADDRESS: Final = 4_096
-LONGEST_TEXT: Final = 500
-"""Characters that are kept of an address, and of a title or a campaign's texts: they stand in every touch."""
+"""Characters that are kept of an address."""
 
 
 class Where(NamedTuple):
