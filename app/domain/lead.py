@@ -5,6 +5,7 @@ the copy of the core from before it and folds the facts since again, in silence;
 lead's clock. What comes later than that only adds up.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -79,16 +80,23 @@ class Lead:
         """What is to be sent, in this order."""
         return self._teller.outputs
 
+    def take_outputs(self) -> list[Out]:
+        """Return what is to be sent, which is then somebody else's to send."""
+        taken, self._teller.outputs = self._teller.outputs, []
+        return taken
+
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def insert(self, fact: Fact) -> bool:
         """Take a fact in; False when the lead has had its message already."""
         return self._intake.add(fact)
 
-    def advance(self, to: int | None) -> None:
+    def advance(self, to: int | None, enough: Callable[[], bool] | None = None) -> bool:
         """Fold what has been taken in, in order of (time, event id), and apply every timed change on the way.
 
         With `to` (ms), facts later than it stay, and timed changes up to it are applied; without, all facts are folded.
+        Asked after each fact, `enough` says that what has come of them is much for one step: then the others wait, and
+        False is returned. Advanced again, the lead goes on as if it had not stopped.
         """
         ready = self._intake.take(to)
         if self.core.planned != self.reader.plan.fingerprint:
@@ -99,9 +107,13 @@ class Lead:
         if late:
             self._catch_up(late)
         for fact in ready[len(late) :]:
+            if enough is not None and enough():
+                self._intake.leave(fact)
+                return False
             self._step(fact)
         if to is not None and self.core.stage is not None:
             self._run_to(to)
+        return True
 
     def follow(self, until: int) -> None:
         """Bring the groups to what holds by rules that the lead has not been looked at with yet; others need nothing.

@@ -3,10 +3,8 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
-import orjson
 
 from app.domain.event import Rejected
 from app.domain.facts import Fact
@@ -18,6 +16,7 @@ from app.engine.program import Output, Record, Rows, Step
 from app.leads.commands import Advance, ForwardedEvent, Switch, decode
 from app.leads.inforce import Given
 from app.leads.lane_rules import LaneRules
+from app.leads.outgoing import Outgoing, Portion
 from app.leads.recent import LeadName, RecentLeads, Room
 from app.leads.records import Facts, Records, count_read
 from app.leads.rows import LeadRows, hot_of, its_rows, lead_prefix, leads_of, scan_leads, wakes_at
@@ -53,6 +52,8 @@ class LeadProgram:
         self._unfolded: set[LeadName] = set()
         """Leads with facts that wait for `advance`, in replay."""
         self._sweep: Sweep | None = None
+        self._outgoing = Outgoing(topics)
+        self._step_bytes = settings.step_bytes
         self._recent = RecentLeads(room if room is not None else Room(settings.recent_leads_bytes))
 
     def opened(self, rows: Rows) -> None:
@@ -109,8 +110,8 @@ class LeadProgram:
         if not self._replay and clock is not None:
             if due := rows.due(clock, most):
                 self._advance(leads_of(due, rows), clock, rows, step, snapshot=False)
-                step.due = [at for at, _ in due]
-                step.counts["due"] = len(due)
+                step.due = [at for at, _ in due[: len(self._recent.used)]]
+                step.counts["due"] = len(step.due)
                 return self._ended(step)
             if self._rules.waiting(clock):
                 leads = self._rules.next_leads(rows, most)
@@ -135,33 +136,47 @@ class LeadProgram:
             leads = leads_of(rows.due(sweep.to, most), rows)
             cursor = b"" if len(leads) == most else None
         step = self._begun(rows)
-        self._advance(leads, sweep.to, rows, step, snapshot=sweep.snapshot)
+        stopped = self._advance(leads, sweep.to, rows, step, snapshot=sweep.snapshot)
+        done = set(self._recent.used)
+        if stopped is not None:
+            cursor = lead_prefix(*stopped)
+            done.remove(stopped)
         rest = None if cursor is None else msgspec.structs.replace(sweep, after=cursor)
         store_sweep(step.rows, rest)
-        names = self._recent.used
-        return self._ended(step, rest, set() if sweep.snapshot and rest is None else self._unfolded - names)
+        return self._ended(step, rest, set() if sweep.snapshot and rest is None else self._unfolded - done)
 
-    def _advance(self, leads: Iterable[Hot | LeadName], to: int, rows: Rows, step: Step, *, snapshot: bool) -> None:
-        """Apply to leads what is due up to `to` (UTC ms)."""
+    def _advance(
+        self, leads: Iterable[Hot | LeadName], to: int, rows: Rows, step: Step, *, snapshot: bool
+    ) -> LeadName | None:
+        """Apply to leads what is due up to `to` (UTC ms), as far as there is room in the step: see `_close_each`."""
 
-        def advance(lead: Lead) -> None:
-            lead.advance(to)
-            if snapshot:
+        def advance(lead: Lead) -> bool:
+            whole = lead.advance(to, Portion(lead, step, self._outgoing, self._step_bytes).enough)
+            if whole and snapshot:
                 lead.snapshot(to)
             else:
                 lead.finish()
+            return whole
 
-        self._close_each(leads, rows, step, advance)
+        return self._close_each(leads, rows, step, advance)
 
     def _close_each(
-        self, leads: Iterable[Hot | LeadName], rows: Rows, step: Step, work: Callable[[Lead], None]
-    ) -> None:
+        self, leads: Iterable[Hot | LeadName], rows: Rows, step: Step, work: Callable[[Lead], bool]
+    ) -> LeadName | None:
+        """Do some work on leads until it says of one that it is too much for a step; return the name of that lead.
+
+        The rest of it is to be done in another step, and so is the work on those after it.
+        """
         for one in leads:
             lead = self._lead(one, rows, step)
-            work(lead)
+            seq = lead.hot.told.seq
+            whole = work(lead)
             self._close(lead, step)
-            if not lead.outputs:
+            if lead.hot.told.seq == seq:
                 _leave_unchanged(lead, rows, step)
+            if not whole:
+                return lead.hot.brand, lead.hot.key
+        return None
 
     def _begun(self, rows: Rows) -> Step:
         self._rules.begin(rows)
@@ -185,7 +200,7 @@ class LeadProgram:
         """Return the profile of the lead whose hot row is `ref`, as it was last sent."""
         hot = hot_of(rows.get(ref) or b"")
         lead = self._made(hot.brand, hot.key, rows, {}, hot, self._rules.durable(rows).reader(hot.brand))
-        return self._output("profiles", lead, lead.last_profile())
+        return self._outgoing.output("profiles", lead, lead.last_profile())
 
     @property
     def brands(self) -> tuple[str, ...]:
@@ -257,12 +272,7 @@ class LeadProgram:
         hot = lead.hot
         self._recent.use((hot.brand, hot.key), hot, lead.save())
         its_rows(lead).time(wakes_at(hot))
-        for out in lead.outputs:
-            step.outputs.append(self._output(out.to, lead, out.value))
-            if out.to == "conversions":
-                step.count("revisions" if out.value["supersedes"] else "conversions")
-            elif out.to == "segments":
-                step.count("segment_changes")
+        self._outgoing.move(lead, step)
         for refund in lead.refused:
             command = decode(refund.origin)
             if isinstance(command, ForwardedEvent):
@@ -273,18 +283,11 @@ class LeadProgram:
         if lead.late:
             step.count("late", lead.late)
 
-    def _output(self, to: str, lead: Lead, value: dict[str, Any]) -> Output:
-        key = f"{lead.hot.brand}/{lead.lead_id}".encode()
-        if to == "profiles":
-            ref = lead_prefix(lead.hot.brand, lead.hot.key) + b"h"
-            return Output(self._topics.profiles.name, key, orjson.dumps(value), ref=ref)
-        topic = self._topics.segments if to == "segments" else self._topics.conversions
-        return Output(topic.name, key, orjson.dumps(value))
 
-
-def _follow(lead: Lead, clock: int) -> None:
+def _follow(lead: Lead, clock: int) -> bool:
     lead.follow(clock)
     lead.finish()
+    return True
 
 
 def _leave_unchanged(lead: Lead, rows: Rows, step: Step) -> None:

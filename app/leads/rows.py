@@ -28,6 +28,8 @@ class LeadRows:
         self._prefix = prefix
         self._rows = rows
         self._staged = staged
+        self.written = 0
+        """Bytes put so far, rows put twice counted twice."""
 
     def get(self, name: str) -> bytes | None:
         """Return a row by its name; None when there is none."""
@@ -37,6 +39,7 @@ class LeadRows:
 
     def put(self, name: str, value: bytes | None) -> None:
         """Stage a row; None deletes it."""
+        self.written += len(value or b"")
         self._staged[self._prefix + name.encode()] = value
 
     @property

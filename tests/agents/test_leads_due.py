@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -49,8 +50,8 @@ READERS = {"default": Reader(loads(RULES))}
 class Lane:
     """A program, its rows, and what it told."""
 
-    def __init__(self, **changes: Any) -> None:
-        self.program = LeadProgram(0, Settings(partitions=1, **changes), TOPICS, READERS)
+    def __init__(self, readers: Mapping[str, Reader] = READERS, **changes: Any) -> None:
+        self.program = LeadProgram(0, Settings(partitions=1, **changes), TOPICS, readers)
         self.rows = MemoryRows(Disk())
         self.told: list[Output] = []
         self.wrote: list[set[bytes]] = []
