@@ -16,14 +16,14 @@ from app.domain.lead import Lead
 from app.domain.reader import Reader
 from app.engine.plan import Planner
 from app.engine.store import PartitionRows
-from app.leads.program import LeadProgram
+from app.leads.outgoing import Outgoing
 from app.leads.records import Records
 
 STAGES: Final[dict[str, tuple[tuple[Any, tuple[str, ...]], ...]]] = {
     "decode": ((app.leads.records, ("parse",)),),
     "load": ((PartitionRows, ("get", "get_many", "scan")), (Lead, ("__init__",))),
     "fold": ((Reader, ("read",)), (Lead, ("insert", "advance", "finish", "snapshot"))),
-    "encode": ((Lead, ("save",)), (LeadProgram, ("_output",)), (Records, ("_forwarded",)), (Planner, ("plan",))),
+    "encode": ((Lead, ("save",)), (Outgoing, ("output",)), (Records, ("_forwarded",)), (Planner, ("plan",))),
     "produce": ((BatchBuilder, ("append", "close")),),
     "store": ((PartitionRows, ("write",)),),
 }

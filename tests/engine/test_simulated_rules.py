@@ -28,7 +28,7 @@ def _renders_by_the_file(self: LeadProgram, ref: bytes, rows: Any) -> Any:
     hot = hot_of(rows.get(ref) or b"")
     reader = self._rules._given.at_first().reader(hot.brand)
     lead = self._made(hot.brand, hot.key, rows, {}, hot, reader)
-    return self._output("profiles", lead, lead.last_profile())
+    return self._outgoing.output("profiles", lead, lead.last_profile())
 
 
 def _keeps_only_names_of_profiles(
