@@ -45,6 +45,7 @@ async def drain(task: Task) -> None:
     async with running(build(task.settings, [leads([load(Path(task.rules))])])) as engine:
         if task.profile:
             profile.start()
+        stopwatch.reset()  # lanes that were opened first are at work already
         start, began = Clocks(), time.perf_counter()
         before = _left(engine, ends)
         waiting = asyncio.create_task(engine.drained(ends))
@@ -52,11 +53,12 @@ async def drain(task: Task) -> None:
             await asyncio.wait({waiting}, timeout=0.02)
         seconds = time.perf_counter() - began
         end = Clocks()
+        events = before - left
+        stages = per_event(stopwatch, start, end, events) if task.stages else {}
         if enough:
             waiting.cancel()
         else:
             await waiting
-        events = before - left
         counts = sum((lane.counts for lane in engine.lanes.values()), Counter[str]())
         say(
             {
@@ -68,7 +70,7 @@ async def drain(task: Task) -> None:
                 "outputs": counts["segment_changes"] + counts["conversions"] + counts["revisions"],
                 "forwarded": counts["forwarded"],
                 "late": counts["late"],
-                "stages_us": per_event(stopwatch, start, end, events) if task.stages else {},
+                "stages_us": stages,
                 "profile": profile.text() if task.profile else "",
             }
         )

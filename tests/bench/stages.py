@@ -46,6 +46,10 @@ class Stopwatch:
                 for name in names:
                     setattr(holder, name, self._timed(getattr(holder, name), stage))
 
+    def reset(self) -> None:
+        """Forget what was measured so far."""
+        self.spent_ns = dict.fromkeys(STAGES, 0)
+
     def _timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
         @functools.wraps(function)
         def timed(*args: Any, **options: Any) -> Any:
