@@ -126,7 +126,12 @@ def topics(settings: Settings) -> Topics:
         )
 
     def output(name: str, key: str, value: str, what: str, **options: Any) -> Topic:
-        settled: dict[str, Any] = {"retention_ms": settings.outputs_retention_ms, "written_by_lanes": True}
+        settled: dict[str, Any] = {
+            "retention_ms": settings.outputs_retention_ms,
+            "written_by_lanes": True,
+            # Each output stands in the batch of its step. One that its topic did not take would end its lane for ever.
+            "max_bytes": settings.largest_batch_bytes,
+        }
         return Topic(name=f"{settings.topic_prefix}{name}", key=key, value=value, what=what, **{**settled, **options})
 
     kept: dict[str, Any] = {"retention_ms": None, "cleanup": "compact"}
@@ -141,7 +146,6 @@ def topics(settings: Settings) -> Topics:
             "command, msgpack",
             "What lanes tell each other: forwarded events, link, point, absorb, erase; and what operators tell them.",
             retention_ms=settings.commands_retention_ms,
-            max_bytes=settings.largest_batch_bytes,
         ),
         segments=output("leads.segments", "brand/lead_id", "JSON, segment_change", "Each change of stage or segments."),
         conversions=output(
