@@ -22,7 +22,7 @@ Row = tuple[bytes | None, bytes | None, Headers]
 COMPRESSION: Final = "zstd"
 """A quarter of the time that aiokafka's lz4 takes, since that is its slowest kind, and smaller."""
 OUTPUT_BATCH_BYTES: Final = 900 * 1024
-"""Outputs are sent in batches below the 1 MiB that a topic admits by default; a larger record goes alone."""
+"""Outputs are sent in batches below the 1 MiB that consumers ask for by default; a larger record goes alone."""
 
 
 class Logged(msgspec.Struct, frozen=True, gc=False):
