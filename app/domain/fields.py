@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from app.domain.attribution.money import BadAmountError, to_minor
 from app.domain.bounds import LONGEST_DWELL_S, MOST_PIECES, bounded, short
 from app.domain.channels import Classified
-from app.domain.event import Event
+from app.domain.event import MAIL_KINDS, Arrival, Event
 from app.domain.facts import Mail, Product
 
 MAX_TRAITS: Final = 100
@@ -18,7 +20,9 @@ MAX_TRAIT_LIST_TEXT: Final = 2_000
 """Characters of a list's texts together."""
 MAX_PRODUCTS: Final = 1_000
 _CONVERSATION_MEDIUM: Final = {"callcompleted": "call", "enquirysent": "form"}
-_SOFT_BOUNCES: Final = frozenset({"soft", "transient", "temporary", "softbounce", "deferred", "block", "blocked"})
+_SOFT_BOUNCES: Final = frozenset(
+    {"soft", "transient", "temporary", "softbounce", "softbounced", "deferred", "block", "blocked"}
+)
 
 
 def text_of(value: Any) -> str:
@@ -71,6 +75,16 @@ def mail_campaign(event: Event) -> str:
     return text_of(campaign) or first_text(event.properties, "campaign_name", "campaign_id")
 
 
+def arrival_of(event: Event) -> Arrival:
+    """Return how an event's lead came: by its mail, where a mail event names no medium or no campaign."""
+    arrival = event.arrival
+    if event.kind not in MAIL_KINDS:
+        return arrival
+    return msgspec.structs.replace(
+        arrival, medium=arrival.medium or "email", campaign=arrival.campaign or mail_campaign(event)
+    )
+
+
 def mail_of(event: Event) -> Mail | None:
     """Return which mail a delivery or click belongs to."""
     if event.kind not in ("email_delivered", "email_clicked"):
@@ -88,6 +102,8 @@ def blocks_mail(event: Event) -> bool:
     """Whether the lead may not be mailed after this: unsubscribed, complained, or bounced for good."""
     if event.kind == "email_bounced":
         kind = first_text(event.properties, "bounce_type", "type", "bounceType", "classification")
+        if not kind:  # RFC 3463: of a status of class 4 "sending in the future may be successful"
+            return not first_text(event.properties, "status", "smtp_status").startswith("4.")
         return kind.lower().replace("_", "").replace("-", "").replace(" ", "") not in _SOFT_BOUNCES
     return event.kind in ("email_unsubscribed", "email_complained")
 

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from app.domain import fields
 from app.domain.attribution.money import BadAmountError, convert, plain_text, to_major, to_minor
 from app.domain.bounds import bounded
@@ -107,7 +105,10 @@ class Reader:
         kind = event.kind
         visit = kind in SESSION_KINDS or (kind == "custom" and event.says_where)
         told = fields.Fields(
-            event, lambda: self._classify(event.arrival, event.page), self.rules.currency, lambda: self._amount(event)
+            event,
+            lambda: self._classify(fields.arrival_of(event), event.page),
+            self.rules.currency,
+            lambda: self._amount(event),
         )
         signals = _matching(self._signals, event, visit, told.get)
         try:
@@ -216,12 +217,7 @@ class Reader:
         if event.kind == "conversation":
             return Touchpoint(channel="Conversation", source=fields.conversation_medium(event)), False, ""
         if event.kind == "email_clicked":
-            arrival = msgspec.structs.replace(
-                event.arrival,
-                medium=event.arrival.medium or "email",
-                campaign=event.arrival.campaign or fields.mail_campaign(event),
-            )
-            return self._classify(arrival, event.page).touchpoint, True, ""
+            return told.arrival.touchpoint, True, ""
         if event.kind in ARRIVAL_KINDS and event.says_where:
             return told.arrival.touchpoint, told.arrival.told, told.arrival.external_referrer
         return None, False, ""
@@ -250,6 +246,8 @@ def _ip_test(networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> C
             address = ipaddress.ip_address(text)
         except ValueError:
             return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # as servers write it that listen to both
         return any(address in network for network in networks)
 
     return internal

@@ -29,18 +29,19 @@ class Where(NamedTuple):
 NOWHERE: Final = Where(NO_PAGE, says_where=False, arrival=NO_ARRIVAL)
 
 
-def where(context: dict[str, Any], properties: dict[str, Any], *, is_view: bool, cached: bool = True) -> Where:
+def where(context: dict[str, Any], properties: dict[str, Any], *, about_page: bool, cached: bool = True) -> Where:
     """Return where a message was and how its lead came there; the types of `page` and `campaign` were checked.
 
-    A page or screen call (`is_view`) is about the page in its properties, else `context.page`; any other event happened
-    on `context.page`, else the page in its properties. What the one does not tell may come from the other. `cached`
-    keeps the answer for the next message that says the same, and is for messages of a few kilobytes.
+    A page or screen call, or the dwell on a page (`about_page`), is about the page in its properties, else
+    `context.page`; any other event happened on `context.page`, else the page in its properties. What the one does not
+    tell may come from the other. `cached` keeps the answer for the next message that says the same, and is for messages
+    of a few kilobytes.
     """
     told = context.get("page") or _NOTHING
     campaign = context.get("campaign") or _NOTHING
     if not told and not campaign and _PAGE_FIELDS.isdisjoint(properties):
         return NOWHERE
-    first, second = (properties, told) if is_view else (told, properties)
+    first, second = (properties, told) if about_page else (told, properties)
     of_first, of_second, of_campaign = first.get, second.get, campaign.get
     said = (
         of_first("url"),

@@ -7,7 +7,7 @@ import msgspec
 
 from app.domain.attribution.money import wrong_amount
 from app.domain.bounds import short
-from app.domain.event import ORDER_KINDS, Event, Rejected, normal_name
+from app.domain.event import MAIL_KINDS, ORDER_KINDS, Event, Rejected, normal_name
 from app.domain.identity import bare, is_brand
 from app.domain.kinds import KIND_BY_NAME
 from app.sources import amounts, arrivals, bots, who
@@ -150,8 +150,8 @@ def _event(
     of_type = message["type"]
     properties = _properties(message, of_type)
     context = message.get("context") or _EMPTY
-    is_view = of_type in ("page", "screen")
-    page, says_where, arrival = arrivals.where(context, properties, is_view=is_view, cached=cached)
+    about_page = of_type in ("page", "screen") or kind == "page_engaged"
+    page, says_where, arrival = arrivals.where(context, properties, about_page=about_page, cached=cached)
     user_agent = _text(context.get("userAgent"))
     return Event(
         id=short(who.id_text(message.get("messageId"))) or fallback_id,
@@ -169,7 +169,7 @@ def _event(
         currency=currency,
         user_agent=user_agent,
         ip=_text(context.get("ip")),
-        bot=bool(user_agent) and bots.is_bot(user_agent),
+        bot=bool(user_agent) and bots.is_bot(user_agent, mail=kind in MAIL_KINDS),
         locale=short(_text(context.get("locale"))),
         clamped=clamped,
     )
@@ -296,6 +296,10 @@ def _traits(message: dict[str, Any], of_type: str) -> dict[str, Any]:
         return _EMPTY
     prefix = "company." if of_type == "group" else ""
     traits = message.get("traits") or _EMPTY
+    if of_type == "identify":  # RudderStack's trackers tell them in the context
+        beside = (message.get("context") or _EMPTY).get("traits")
+        if isinstance(beside, dict):
+            traits = {**beside, **{name: value for name, value in traits.items() if value is not None}}
     return {prefix + name: value for name, value in traits.items() if value is not None}
 
 

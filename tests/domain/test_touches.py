@@ -180,6 +180,15 @@ def test_a_mail_click_is_a_touch_of_the_email_channel() -> None:
     assert made(click(START, campaign_name="weekly")) == [("click", "Email", "weekly")]
 
 
+@pytest.mark.parametrize("kind", ["email_opened", "email_clicked"])
+@pytest.mark.parametrize("where", ["{channel: Email}", "{medium: email}", "{campaign: Weekly}"])
+def test_rules_see_of_a_mail_event_what_its_touch_says(kind: str, where: str) -> None:
+    mailed, direct = (f"{{enter: {{did: {kind}, where: {test}}}}}" for test in (where, "{channel: Direct}"))
+    rules = reader(plain(f"segments: {{mailed: {mailed}, direct: {direct}}}\n"))
+    story = Story(rules).tell(event(START, kind, properties={"email_id": "m1", "campaign_name": "weekly"}))
+    assert story.segments[-1]["segments"] == ["mailed"]
+
+
 def test_the_landing_with_medium_email_is_the_same_touch_with_its_campaign() -> None:
     story = Story(RULES).tell_each([click(START), page(START + 3_000, "/offer", id="land", arrival=MAILED)])
     assert touches(story) == [("click", "Email", "weekly")]

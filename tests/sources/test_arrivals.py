@@ -11,7 +11,7 @@ from app.sources.urls import Url, campaign_parameters, split_url
 
 
 def arrival(url: str = "", referrer: str = "", **context: Any) -> Arrival:
-    return where({"page": {"url": url, "referrer": referrer}, **context}, {}, is_view=False).arrival
+    return where({"page": {"url": url, "referrer": referrer}, **context}, {}, about_page=False).arrival
 
 
 @pytest.mark.parametrize(
@@ -49,24 +49,24 @@ def test_an_event_is_on_the_page_of_its_context() -> None:
     told = {"url": "https://a.example/x?y", "title": "X", "referrer": "https://b.example/"}
     page = Page("https://a.example/x?y", "a.example", "/x", "X", "https://b.example/")
     properties = {"url": "https://a.example/other", "title": "Other"}
-    assert where({"page": told}, properties, is_view=False).page == page
-    assert where({}, told, is_view=False).page == page
+    assert where({"page": told}, properties, about_page=False).page == page
+    assert where({}, told, about_page=False).page == page
 
 
 def test_a_page_call_is_about_the_page_of_its_properties() -> None:
     context = {
         "page": {"url": "https://a.example/old", "path": "/old", "title": "Old", "referrer": "https://b.example/"}
     }
-    page = where(context, {"url": "https://a.example/new"}, is_view=True).page
+    page = where(context, {"url": "https://a.example/new"}, about_page=True).page
     assert page == Page("https://a.example/new", "a.example", "/new", "Old", "https://b.example/")
-    assert where(context, {"name": "New"}, is_view=True).page.path == "/old"
+    assert where(context, {"name": "New"}, about_page=True).page.path == "/old"
 
 
 AD = "https://shop.example/x?gclid=5"
 
 
 @pytest.mark.parametrize(
-    ("page", "properties", "is_view"),
+    ("page", "properties", "about_page"),
     [
         ({"url": AD, "path": "/x"}, {"path": "/x"}, True),
         ({"url": AD}, {"url": 5}, True),
@@ -75,21 +75,21 @@ AD = "https://shop.example/x?gclid=5"
         ({"url": ["no text"], "path": "/x"}, {"url": AD}, False),
     ],
 )
-def test_an_address_is_read_wherever_it_stands(page: Any, properties: Any, is_view: bool) -> None:
-    told = where({"page": {"referrer": "https://shop.example/y", **page}}, properties, is_view=is_view)
+def test_an_address_is_read_wherever_it_stands(page: Any, properties: Any, about_page: bool) -> None:
+    told = where({"page": {"referrer": "https://shop.example/y", **page}}, properties, about_page=about_page)
     assert (told.page.url, told.page.path, told.arrival.click_id) == (AD, "/x", "5")
     assert told.arrival.page_domain == told.arrival.referrer_domain == "shop.example"
 
 
 def test_a_path_is_of_the_page_that_the_event_is_about() -> None:
     context = {"page": {"url": "https://shop.example/now?utm_source=a"}}
-    told = where(context, {"path": "/elsewhere"}, is_view=False)
+    told = where(context, {"path": "/elsewhere"}, about_page=False)
     assert (told.page.path, told.arrival.source) == ("/now", "a")
-    assert where(context, {"path": "/elsewhere"}, is_view=True).page.path == "/elsewhere"
+    assert where(context, {"path": "/elsewhere"}, about_page=True).page.path == "/elsewhere"
 
 
 def test_a_path_that_was_told_is_taken_before_the_urls() -> None:
-    assert where({"page": {"url": "https://a.example/x", "path": "/y"}}, {}, is_view=False).page.path == "/y"
+    assert where({"page": {"url": "https://a.example/x", "path": "/y"}}, {}, about_page=False).page.path == "/y"
 
 
 @pytest.mark.parametrize(
@@ -111,17 +111,17 @@ def test_a_path_that_was_told_is_taken_before_the_urls() -> None:
 def test_an_event_says_where_by_page_url_or_campaign(
     context: dict[str, Any], properties: dict[str, Any], says: bool
 ) -> None:
-    assert where(context, properties, is_view=False).says_where is says
+    assert where(context, properties, about_page=False).says_where is says
 
 
 def test_a_servers_event_says_nothing() -> None:
-    assert where({"library": {"name": "analytics-python"}}, {"order_id": "o1"}, is_view=False) == NOWHERE
+    assert where({"library": {"name": "analytics-python"}}, {"order_id": "o1"}, about_page=False) == NOWHERE
     assert NOWHERE == (NO_PAGE, False, NO_ARRIVAL)
 
 
 def test_lists_and_objects_are_no_text() -> None:
     odd = {"url": ["https://a.example"], "referrer": {"a": 1}}
-    assert where({"page": odd}, {}, is_view=False).arrival == NO_ARRIVAL
+    assert where({"page": odd}, {}, about_page=False).arrival == NO_ARRIVAL
 
 
 # --- arrivals --------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_the_campaign_of_the_context_counts_as_a_whole_before_the_urls() -> None
 
 def test_the_search_part_of_a_page_stands_in_for_the_urls_query() -> None:
     page = {"url": "https://a.example/x", "search": "?utm_source=bing&msclkid=m1"}
-    told = where({"page": page}, {}, is_view=False).arrival
+    told = where({"page": page}, {}, about_page=False).arrival
     assert (told.source, told.click_type, told.click_id) == ("bing", "msclkid", "m1")
 
 
@@ -248,6 +248,6 @@ def test_a_campaigns_source_is_known_by_name_or_domain(source: str, category: st
 
 def test_long_text_is_cut_to_what_a_touch_may_hold() -> None:
     url = "https://a.example/" + "x" * 10_000
-    told = where({"page": {"url": url}, "campaign": {"source": "s" * 10_000}}, {}, is_view=False, cached=False)
+    told = where({"page": {"url": url}, "campaign": {"source": "s" * 10_000}}, {}, about_page=False, cached=False)
     assert (len(told.page.url), len(told.arrival.source), told.arrival.page_domain) == (4_096, 500, "a.example")
     assert arrival(referrer="https://" + "h" * 300).referrer_domain == "h" * 300

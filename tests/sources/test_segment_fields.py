@@ -190,6 +190,24 @@ def test_null_traits_are_absent() -> None:
     assert read({"type": "identify", "userId": "u1", "traits": {"a": None, "b": 0}}).traits == {"b": 0}
 
 
+def test_traits_of_an_identify_may_stand_in_its_context() -> None:
+    """RudderStack's trackers put them there; what stands in both places is the identify's own."""
+    context = {"traits": {"country": "UA", "plan": "free", "age": None}}
+    told = {"type": "identify", "userId": "u1", "context": context, "traits": {"plan": "pro", "country": None}}
+    assert read(told).traits == {"country": "UA", "plan": "pro"}
+    assert read({"type": "identify", "userId": "u1", "context": {"traits": "none"}}).traits == {}
+    assert read({**told, "type": "group"}).traits == {"company.plan": "pro"}
+    assert read(track(context=context)).traits == {}
+
+
+def test_dwell_is_of_the_page_that_it_names() -> None:
+    """In an application of one page the tracker fills in the page that has come since."""
+    left = track("Page Left", properties={"duration": 30, "path": "/pricing"}, context={"page": {"path": "/next"}})
+    assert read(left).page.path == "/pricing"
+    assert read({**left, "event": "CTA Clicked"}).page.path == "/next"
+    assert read({**left, "properties": {"duration": 30}}).page.path == "/next"
+
+
 def test_a_message_without_id_is_named_by_its_record() -> None:
     assert read(track()).id == "events.web-3-7"
     assert read(track(messageId=" ")).id == "events.web-3-7"
@@ -304,6 +322,21 @@ def test_context_names_brand_locale_and_address() -> None:
 )
 def test_bots_are_known_by_their_user_agent(user_agent: str, bot: bool) -> None:
     assert read(track(context={"userAgent": user_agent})).bot is bot
+
+
+@pytest.mark.parametrize(
+    "user_agent",
+    [
+        "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+        "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html",
+        "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.12026; Pro)",
+        "Outlook-iOS/709.2226530.prod.iphone (3.24.1)",
+    ],
+)
+def test_what_people_read_mail_with_is_no_bot_when_a_mailer_tells_it(user_agent: str) -> None:
+    context = {"userAgent": user_agent}
+    assert not read(track("Email Opened", context=context)).bot
+    assert read(track("Product Viewed", context=context)).bot
 
 
 # --- what a replay looks at ------------------------------------------------------------------------------------------
