@@ -29,7 +29,7 @@ class Results:
     def __init__(self) -> None:
         self._spool = Spool()
         self._segments: list[tuple[str, str, str, int, int]] = []
-        self._conversions: list[tuple[str, str, int, int]] = []
+        self._conversions: list[tuple[str, str, int, str, str, int]] = []
         self._profiles: dict[bytes, int] = {}
         self._merged: list[tuple[str, str, int]] = []
         self._rejected: list[int] = []
@@ -55,7 +55,9 @@ class Results:
         if topic == "leads.segments":
             self._segments.append((told["at"], told["brand"], told["lead_id"], told["seq"], number))
         elif topic == "leads.conversions":
-            self._conversions.append((told["at"], told["conversion_id"], told["revision"], number))
+            # Two leads may have one order id, and so one conversion_id.
+            whose = (told["brand"], told["lead_id"])
+            self._conversions.append((told["at"], told["conversion_id"], told["revision"], *whose, number))
             self._revisions += told["supersedes"] is not None
         elif topic == "leads.merged":
             self._merged.append((told["at"], told["id"], number))
