@@ -4,10 +4,12 @@ from typing import Final
 
 from app.domain.attribution.money import to_minor
 from app.domain.facts import Fact
-from app.domain.state import CartLine, Core, OrderState, WaitingRefund
+from app.domain.state import CartLine, Core, Occurrence, OrderState, WaitingRefund
 
 WAIT_MS: Final = 30 * 86_400_000
 """How long a refund waits for its order."""
+_WAITING: Final = 1_000
+"""Refunds that wait for one order."""
 _CART_LINES: Final = 1_000
 CANCELLED: Final = "order_cancelled"
 
@@ -29,7 +31,7 @@ def place_order(core: Core, fact: Fact) -> list[WaitingRefund]:
     if not fact.tagged:
         state.signals, state.trackers, state.interests = fact.signals, fact.trackers, fact.interests
     if known is not None:
-        state.refunds, state.cancelled = known.refunds, known.cancelled
+        state.refunds, state.cancelled, state.refunded_by = known.refunds, known.cancelled, known.refunded_by
     core.orders[order.order_id] = state
     waited = core.waiting.pop(order.order_id, [])
     # Those that came too long before it wait on: for an event that tells the order earlier.
@@ -56,11 +58,34 @@ def refund(core: Core, fact: Fact) -> WaitingRefund | None:
     state = core.orders.get(order.order_id)
     if state is not None and state.at - told.at < WAIT_MS:
         return None if _refund(state, told) else told
-    # Of repeats the newest waits the longest: which of them arrived first makes no difference.
-    queue = {other.refund_id: other for other in core.waiting.get(order.order_id, [])}
-    queue[told.refund_id] = max(told, queue.get(told.refund_id, told), key=lambda other: (other.at, other.fact_id))
-    core.waiting[order.order_id] = list(queue.values())
+    # Repeats wait, too: the earliest that is not too old for its order counts.
+    core.waiting[order.order_id] = [*core.waiting.get(order.order_id, []), told][-_WAITING:]
     return None
+
+
+def count_refund(core: Core, fact: Fact) -> tuple[bool, Occurrence | None]:
+    """Have a refund count by its earliest event.
+
+    Returns whether that is this one, and what another one counted for until now.
+    """
+    order = fact.order
+    assert order is not None
+    counted = core.refunded.setdefault(order.order_id, {})
+    known = counted.get(order.refund_id)
+    if known is not None and fact.key > (known.at, known.event_id):
+        return False, None
+    worth = () if fact.tagged else (fact.signals, fact.trackers, fact.interests)
+    counted[order.refund_id] = Occurrence(fact.at, fact.id, *worth)
+    return True, known
+
+
+def uncount_refund(core: Core, order_id: str, refused: WaitingRefund) -> Occurrence | None:
+    """Have a refund count no more that waited and is refused; return what its event counted for."""
+    counted = core.refunded.get(order_id, {})
+    known = counted.get(refused.refund_id)
+    if known is None or known.event_id != refused.fact_id:
+        return None
+    return counted.pop(refused.refund_id)
 
 
 def _refund(state: OrderState, told: WaitingRefund) -> bool:
@@ -70,21 +95,20 @@ def _refund(state: OrderState, told: WaitingRefund) -> bool:
         minor = to_minor(told.amount, state.currency)
     elif minor is not None and told.currency != state.currency:
         return False
-    state.refunds.setdefault(told.refund_id, minor)
+    known = state.refunded_by.get(told.refund_id)
+    if known is None or (told.at, told.fact_id) < known:
+        state.refunds[told.refund_id] = minor
+        state.refunded_by[told.refund_id] = (told.at, told.fact_id)
     state.cancelled = state.cancelled or told.cancels
     return True
 
 
 def change_cart(core: Core, fact: Fact) -> None:
-    """Apply a cart event: products put in or taken out by quantity, a cart that was shown, or the end of it."""
-    if fact.kind == "order_completed":
-        core.cart = {}
-        return
+    """Apply an event with products: some put into the cart or taken out by quantity, or all that is in it shown."""
     if fact.kind == "cart_viewed":
-        if fact.products:
-            core.cart = {}
-            for product in fact.products:
-                _put(core, product.product_id, product.quantity, product.price, fact)
+        core.cart = {}
+        for product in fact.products:
+            _put(core, product.product_id, product.quantity, product.price, fact)
         return
     for product in fact.products:
         if fact.kind == "cart_added":

@@ -6,13 +6,14 @@ from typing import Final
 import msgspec
 
 from app.domain import commerce, journey, tags
-from app.domain.event import NOT_THE_LEADS_DOING, REFUND_KINDS
+from app.domain.event import NOT_THE_LEADS_DOING, ORDER_KINDS, REFUND_KINDS
 from app.domain.facts import Fact
 from app.domain.matching import passes
 from app.domain.reader import Reader, is_dwell, units_of
+from app.domain.rulebook import Signal
 from app.domain.series import Rows
 from app.domain.signals import Amount, add_units, occur, undo
-from app.domain.state import Core, Latest, WaitingRefund
+from app.domain.state import Core, Latest, Occurrence, OrderState, WaitingRefund
 
 MAX_IDENTIFIERS: Final = 1_000
 MAX_TRAITS: Final = 100
@@ -28,7 +29,7 @@ class Effects(msgspec.Struct):
     touched: bool = False
     """A touch was made or changed."""
     counts: bool = True
-    """False for a tagged event and for the later of two orders with one id: no goal is met by it."""
+    """False for a tagged event, the later of two orders or refunds with one id, and a refund that is refused."""
     refused: list[WaitingRefund] = []
     """Refunds in another currency than their order's."""
 
@@ -40,6 +41,8 @@ def apply(core: Core, fact: Fact, reader: Reader, rows: Rows) -> Effects:
     core.last_seen = max(core.last_seen, fact.at)
     if fact.mail is not None:
         core.mails = [*tags.recent(core.mails, fact.at), tags.seen(fact)]
+    if fact.kind == "order_completed" and effects.counts:
+        core.cart = {}
     if fact.tagged:
         return effects
     if fact.visit:
@@ -52,7 +55,6 @@ def apply(core: Core, fact: Fact, reader: Reader, rows: Rows) -> Effects:
     if fact.products:
         product = fact.products[-1]
         core.last_product = (product.product_id, product.name, product.category)
-    if fact.products or fact.kind == "order_completed":
         commerce.change_cart(core, fact)
     return effects
 
@@ -74,11 +76,9 @@ def add_up(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> Effects
     if fact.kind == "order_completed":
         effects.counts = commerce.first_of_order(core, fact)
         if effects.counts:
-            _take_back(core, fact, reader)
-            effects.refused = commerce.place_order(core, fact)
+            _place_order(core, fact, reader, effects)
     elif fact.kind in REFUND_KINDS and fact.order is not None:
-        refused = commerce.refund(core, fact)
-        effects.refused = [refused] if refused else []
+        _refund(core, fact, reader, effects)
     if fact.tagged:
         core.bot = True
         # Money is money whoever clicked: an order counts, and converts, though its event is never scored.
@@ -124,10 +124,28 @@ def _occur(core: Core, fact: Fact, reader: Reader, *, in_order: bool) -> None:
                 add_units(amounts.setdefault(name, Amount()), signal.half_life, fact.at, units)
 
 
-def _take_back(core: Core, fact: Fact, reader: Reader) -> None:
-    """Undo what a later event with the same order id was worth: the earlier one counts."""
+def _place_order(core: Core, fact: Fact, reader: Reader, effects: Effects) -> None:
+    """Have an order count by this event instead of a later one, and apply the refunds that waited for it."""
     assert fact.order is not None
-    known = core.orders.get(fact.order.order_id)
+    order_id = fact.order.order_id
+    _take_back(core, core.orders.get(order_id), reader)
+    effects.refused = commerce.place_order(core, fact)
+    for told in effects.refused:
+        _take_back(core, commerce.uncount_refund(core, order_id, told), reader)
+
+
+def _refund(core: Core, fact: Fact, reader: Reader, effects: Effects) -> None:
+    """Apply a refund or cancellation; one that is refused or known does nothing else."""
+    refused = commerce.refund(core, fact)
+    if refused:
+        effects.refused, effects.counts = [refused], False
+    else:
+        effects.counts, later = commerce.count_refund(core, fact)
+        _take_back(core, later, reader)
+
+
+def _take_back(core: Core, known: OrderState | Occurrence | None, reader: Reader) -> None:
+    """Undo what an event was worth that does not count any more."""
     if known is None:
         return
     day = reader.day_start(known.at)
@@ -135,6 +153,8 @@ def _take_back(core: Core, fact: Fact, reader: Reader) -> None:
         signal = reader.rules.signals.get(name)
         if signal is not None and name in core.signals:
             undo(core.signals[name], signal, known.at, units, day)
+            if signal.once:
+                _count_once_from_the_next(core, known, signal)
     for tracker in known.trackers:
         times = core.trackers.get(tracker, [])
         if known.at in times:
@@ -146,6 +166,18 @@ def _take_back(core: Core, fact: Fact, reader: Reader) -> None:
             amount = core.interests.get(category, {}).get(name)
             if signal is not None and amount is not None:
                 add_units(amount, signal.half_life, known.at, -told.get(name, 1.0))
+
+
+def _count_once_from_the_next(core: Core, gone: OrderState | Occurrence, signal: Signal) -> None:
+    """Have a signal that counts once fade from the earliest of the orders or refunds that are left of it."""
+    amount = core.signals[signal.name]
+    if amount.ref != gone.at or signal.pattern.kind not in ORDER_KINDS:
+        return
+    counted: list[OrderState | Occurrence] = [*core.orders.values()]
+    for by_id in core.refunded.values():
+        counted += by_id.values()
+    left = [one.at for one in counted if one is not gone and signal.name in dict(one.signals)]
+    amount.ref = min(left, default=amount.ref)
 
 
 def _know(core: Core, fact: Fact) -> None:

@@ -63,6 +63,8 @@ class Lead:
         self._fit: float | None = None
         """Points for the traits, while these stay as they are."""
         self._silent = False
+        self._stepping_to = 0
+        """UTC ms: time of the fact that is being applied; the core gets there on the way."""
         self.drafts: list[Conversion] | None = None
 
     @property
@@ -74,6 +76,11 @@ class Lead:
     def core(self) -> Core:
         """What folding changes."""
         return self.hot.core
+
+    @property
+    def clock(self) -> int:
+        """UTC ms of the newest event or timed change, the one that is being applied among them."""
+        return max(self.core.at, self._stepping_to)
 
     @property
     def outputs(self) -> list[Out]:
@@ -161,6 +168,7 @@ class Lead:
 
     def _step(self, fact: Fact) -> None:
         self._run_to(fact.at)
+        self._stepping_to = fact.at
         if fact.at // DAY_MS != self.core.day:
             history.copy(self.hot, self.rows)
             history.trim(self.hot, self.rows, fact.at - WINDOW_MS)
@@ -168,13 +176,13 @@ class Lead:
             fact = self._look_for_scanner(fact)
         history.remember(self.hot, fact, self.rows)
         before = self._score(fact.at) if fact.signals or fact.traits else None
-        self._live_through(fact)
+        counts = self._live_through(fact)
         if before is not None:
             self.hot.told.score_moved += self._score(fact.at) - before
-        self._tell_change(self.core.at, self._teller.cause(fact))
+        self._tell_change(self.core.at, self._teller.cause(fact, counts=counts))
 
-    def _live_through(self, fact: Fact) -> None:
-        """Apply a fact, then the groups and conversions that come of it."""
+    def _live_through(self, fact: Fact) -> bool:
+        """Apply a fact, then the groups and conversions that come of it; return whether it counts."""
         core = self.core
         self._now = None
         if fact.traits:
@@ -194,12 +202,13 @@ class Lead:
         elif fact.kind == "order_completed" and not self._silent:
             self._ledger.waited(fact)
         fold.note_step(core, fact)
+        return effects.counts
 
     def _may_move(self, fact: Fact, effects: fold.Effects, *, fresh: bool) -> int:
         """Return the groups that a fact, just applied, may have moved; `fresh`: it is all that the lead ever did."""
         plan = self.reader.plan
-        if self.core.stage is None and not fresh:
-            return plan.every
+        if effects.refused or (self.core.stage is None and not fresh):
+            return plan.every  # a refund that waited and is refused is taken back, whatever it had counted for
         moved = plan.moved_by(fact, touched=effects.touched)
         return moved | from_nothing(self.reader, known=self.known) if fresh else moved
 

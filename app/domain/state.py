@@ -83,6 +83,8 @@ class OrderState(msgspec.Struct, array_like=True):
     """What else it counted for, and is taken back likewise."""
     interests: tuple[tuple[str, tuple[str, ...]], ...] = ()
     cancelled: bool = False
+    refunded_by: dict[str, tuple[int, str]] = {}
+    """Refund id → time and id of the event that told it: of repeats the earliest."""
 
     @property
     def remaining(self) -> int:
@@ -97,6 +99,16 @@ class OrderState(msgspec.Struct, array_like=True):
     def counts(self) -> bool:
         """Whether it still is an order: not cancelled, not refunded in full."""
         return not self.refunds or self.remaining > 0
+
+
+class Occurrence(msgspec.Struct, frozen=True, array_like=True):
+    """What an event counted for: taken back when it turns out that it does not count."""
+
+    at: int
+    event_id: str
+    signals: tuple[tuple[str, float], ...] = ()
+    trackers: tuple[str, ...] = ()
+    interests: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class WaitingRefund(msgspec.Struct, frozen=True, array_like=True):
@@ -205,6 +217,10 @@ class Core(msgspec.Struct, array_like=True):
     """Group → when it has to be looked at again if nothing happens: at its next change or, at times, earlier."""
     planned: str = ""
     """Fingerprint of the rules that this was worked out with."""
+    goal_past: dict[str, list[tuple[int, str]]] = {}
+    """`reset` goal → its newest 100 conversions' times and event ids, ascending."""
+    refunded: dict[str, dict[str, Occurrence]] = {}
+    """Order id → refund id → the event that the refund or cancellation counts by."""
 
     @property
     def key(self) -> tuple[int, str]:

@@ -36,11 +36,11 @@ class Teller:
         self._changed = False
         """A change of groups was told, and no profile after it."""
 
-    def cause(self, fact: Fact) -> dict[str, Any]:
-        """Return the cause of what comes of a fact: with the signal of it that is worth most, then by name."""
+    def cause(self, fact: Fact, *, counts: bool = True) -> dict[str, Any]:
+        """Return the cause of what comes of a fact: if it counts, with the signal that is worth most, then by name."""
         cause: dict[str, Any] = {"kind": "event", "event_id": fact.id}
         signals = self._reader.rules.signals
-        if fact.signals and not fact.tagged:
+        if fact.signals and counts and not fact.tagged:
             worth = {
                 name: signals[name].points * units_of(signals[name], told)
                 for name, told in fact.signals

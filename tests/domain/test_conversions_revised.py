@@ -297,3 +297,33 @@ def test_a_touch_just_within_three_days_revises(between: int) -> None:
     clock = page(START + HOUR + between, "/clock", id="clock")
     records = conversions(PURCHASE, order(START + HOUR, "o1", "5"), clock, page(START + HOUR, id="~", arrival=SPRING))
     assert path_ids(records[-1]) == ["~"]
+
+
+@pytest.mark.parametrize("later", [[], [order(START + 12 * DAY, "o3", "10")]])
+def test_reset_looks_at_the_conversion_before_one_that_comes_very_late(later: list[Event]) -> None:
+    """An order of day 6 told after more than three days: what led to the order of day 1 is not its path."""
+    story = Story(RESET).tell_each(
+        [
+            page(START, id="ad", arrival=SPRING),
+            order(START + DAY, "o1", "10"),
+            page(START + 3 * DAY, id="mail", arrival=MAILED),
+            *later,
+            page(START + 13 * DAY),
+            order(START + 6 * DAY, "o2", "10"),
+        ]
+    )
+    assert [path_ids(record) for record in story.conversions if record["order_id"] == "o2"] == [["mail"]]
+
+
+def test_reset_knows_a_very_late_conversion_when_an_even_later_one_comes() -> None:
+    story = Story(RESET).tell_each(
+        [
+            page(START, id="ad", arrival=SPRING),
+            page(START + 3 * DAY, id="mail", arrival=MAILED),
+            page(START + 13 * DAY),
+            order(START + DAY, "o1", "10"),
+            page(START + 14 * DAY),
+            order(START + 6 * DAY, "o2", "10"),
+        ]
+    )
+    assert [path_ids(record) for record in story.conversions] == [["ad"], ["mail"]]

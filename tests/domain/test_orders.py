@@ -42,6 +42,7 @@ def bought(*events: Event) -> tuple[int, dict[str, int]]:
         ("0.015", "EUR", {"EUR": 2}),
         ("999999999999.99", "EUR", {"EUR": 99_999_999_999_999}),
         ("1e3", "EUR", {"EUR": 100_000}),
+        ("0.005" + "0" * 60 + "1", "EUR", {"EUR": 1}),
     ],
 )
 def test_amounts_become_minor_units_of_their_currency_half_to_even(

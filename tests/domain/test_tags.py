@@ -142,6 +142,8 @@ def test_a_bot_does_not_keep_a_visit_alive() -> None:
         ({"ip": "203.0.113.7"}, True),
         ({"ip": "203.0.114.7"}, False),
         ({"ip": "not an address"}, False),
+        ({"ip": "::ffff:203.0.113.7"}, True),
+        ({"ip": "::ffff:203.0.114.7"}, False),
         ({"ids": ("user:ada", "email:ann@corp.example")}, True),
         ({"ids": ("user:ada", "email:ann@notcorp.example")}, False),
         ({"ids": ("user:ada", "email:boss@home.example")}, True),
@@ -174,3 +176,31 @@ def test_a_scanner_found_out_takes_its_credit_back() -> None:
     record = story.conversions[-1]
     assert (record["revision"], [t["event_id"] for t in record["touches"]]) == (2, ["a"])
     assert record["credits"]["linear"] == [1000]
+
+
+def test_a_conversion_that_a_third_link_takes_back_is_amended_at_the_third_click() -> None:
+    rules = reader(plain("goals: {click: {event: email_clicked, value: 1}}\n"))
+    story = Story(rules).tell_each(
+        [click(START, "a", "1"), click(START + 2_000, "b", "2"), click(START + 4_999, "c", "3")]
+    )
+    amended = [(record["revision"], record["amended_at"]) for record in story.conversions]
+    assert amended == [(1, None), (1, None), (2, "2026-01-01T00:00:04.999Z"), (2, "2026-01-01T00:00:04.999Z")]
+
+
+@pytest.mark.parametrize(
+    ("told", "mailable"),
+    [
+        ({}, False),
+        ({"bounce_type": "hard"}, False),
+        ({"bounce_type": "soft"}, True),
+        ({"type": "soft_bounced"}, True),
+        ({"status": "5.1.1"}, False),
+        ({"status": "4.2.2"}, True),
+        ({"status": "4.2.2", "bounce_type": "Permanent"}, False),
+    ],
+    ids=str,
+)
+def test_only_a_bounce_for_good_ends_mailing(told: dict[str, str], mailable: bool) -> None:
+    address = ("user:ada", "email:ada@x.example")
+    story = Story(RULES).tell(event(START, "email_bounced", properties=told, ids=address))
+    assert story.until(START)["mailable"] is mailable

@@ -1,6 +1,7 @@
 """Conversions: when a goal is met, which touches count, and what a revision changes (SEMANTICS §6)."""
 
 import hashlib
+from bisect import bisect
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,6 +15,8 @@ OWN_TOUCH_KINDS: Final = frozenset({"conversation", "form_submitted"})
 WHOLE: Final = "whole"
 """Refund of a goal's own value, when nothing is left of the order."""
 _PAGES: Final = 10
+_PAST: Final = 100
+"""Conversions of a `reset` goal whose times are kept, for those that come very late between them."""
 
 
 def digest(*parts: object) -> str:
@@ -49,6 +52,7 @@ def draft(
     order = fact.order if fact is not None and goal.pattern is not None and fact.kind == "order_completed" else None
     order_id = order.order_id if order is not None and order.named else ""
     core.goal_last[goal.name] = (core.at, event_id)
+    start = _begin_after(core, goal.name, event_id) if goal.path == "reset" else None
     here = fact.path if fact is not None else ""
     pages = [path for path, at in reversed(core.recent_pages.items()) if path != here and at > core.at - goal.lookback][
         :_PAGES
@@ -63,13 +67,24 @@ def draft(
         currency=value[1],
         gross=value[0],
         by_value=goal.value in ("order", "amount"),
-        path_start=earlier[0] if goal.path == "reset" and earlier is not None else None,
+        path_start=start,
         lookback=goal.lookback,
         touches=[],
         weights={},
         pages=pages,
         steps=core.recent_kinds[::-1],
     )
+
+
+def _begin_after(core: Core, goal: str, event_id: str) -> int | None:
+    """Return the time of the goal's conversion before the one that is made now, ms, and note this one."""
+    past = core.goal_past.setdefault(goal, [])
+    key = (core.at, event_id)
+    place = bisect(past, key)
+    start = past[place - 1][0] if place else None
+    past.insert(place, key)
+    del past[:-_PAST]
+    return start
 
 
 def path_of(conversion: Conversion, touches: Iterable[Touch], attribution: Attribution) -> list[Touch]:

@@ -1,5 +1,6 @@
 """A lead's conversions as they are told: made, revised when their path changes, lessened by refunds."""
 
+from bisect import insort
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -30,6 +31,11 @@ class Holder(Protocol):
     @property
     def core(self) -> Core:
         """What folding changes."""
+        ...
+
+    @property
+    def clock(self) -> int:
+        """UTC ms of the newest event or timed change, the one that is being applied among them."""
         ...
 
     def extras(self) -> Extras:
@@ -93,18 +99,17 @@ class Ledger:
             core.at, core.event_id = fact.key
             draft = conv.draft(core, goal, fact, hot.brand, self.lead.lead_id, (minor, currency))
             core.at, core.event_id = clock
-            overtaken = latest is not None and latest > fact.key
-            if latest is not None and overtaken:
+            if latest is not None and latest > fact.key:
                 core.goal_last[goal.name] = latest
             if draft is None or self._load(draft.conversion_id) is not None:
                 continue
-            if overtaken:
-                draft.path_start = None
             draft.pages, draft.steps = [], []
             self._make(draft)
             hot.conversions.pop()  # Its fact cannot be folded again, so no folding may find it missing.
             for copy in history.each_copy(hot, self.lead.rows):
                 copy.goal_last[goal.name] = max(fact.key, copy.goal_last.get(goal.name, fact.key))
+                if goal.path == "reset":
+                    insort(copy.goal_past.setdefault(goal.name, []), fact.key)
         if fact.kind == "order_completed":
             self.waited(fact)
 
@@ -204,7 +209,7 @@ class Ledger:
         return self.lead.core.at - conversion.at <= self.rules.attribution.correction_window
 
     def _revise(self, known: Conversion, cause: str) -> None:
-        self._send(known, cause, amended_at=self.lead.core.at)
+        self._send(known, cause, amended_at=self.lead.clock)
 
     def _send(self, conversion: Conversion, cause: str, amended_at: int | None) -> None:
         lead = self.lead

@@ -44,7 +44,7 @@ def to_minor(text: str, currency: str) -> int:
     if wrong:
         raise BadAmountError(f"{text[:60]!r} {wrong}")
     with localcontext() as context:
-        context.prec = 40
+        context.prec = len(text) + 10
         return int(Decimal(text).scaleb(exponent(currency)).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -68,6 +68,26 @@ def orders_of(events: list[Event], reader: Reader) -> list[Order]:
     return list(orders.values())
 
 
+def void_refunds(events: list[Event], orders: list[Order]) -> set[str]:
+    """Ids of refunds and cancellations that are nothing: told again, or in another currency than their order's."""
+    by_id = {order.order_id: order for order in orders if order.order_id}
+    void: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    for event in events:
+        key = order_id_of(event)
+        if event.kind not in ("order_refunded", "order_cancelled") or not key:
+            continue
+        order = by_id.get(key)
+        refund = str(event.properties.get("refund_id", event.id))
+        known = order is not None and order.at - event.at < WAIT_MS
+        refused = known and event.amount is not None and (event.currency or order.currency) != order.currency
+        if refused or (key, refund) in seen:
+            void.add(event.id)
+        else:
+            seen.add((key, refund))
+    return void
+
+
 def cart_value(events: list[Event], reader: Reader) -> Decimal:
     """The cart's value in the rules' currency, major units."""
     cart: dict[str, tuple[Decimal, Decimal, str]] = {}

@@ -154,7 +154,12 @@ class Life:
 
     def back(self) -> None:
         event = self.rng.choice(("Order Refunded", "Order Refunded", "Order Cancelled"))
-        more = self.rng.choice(({}, {"revenue": 50}, {"revenue": 120.5, "refund_id": "R1"}, {"refund_id": "R2"}))
+        more = self.rng.choice(
+            (
+                *({}, {"revenue": 50}, {"revenue": 120.5, "refund_id": "R1"}, {"refund_id": "R2"}),
+                *({"revenue": 30, "refund_id": "R1"}, {"revenue": 7, "currency": "EUR", "refund_id": "R2"}),
+            )
+        )
         self.say("track", event, where=False, order_id=self.order_id(), **more)
 
     def mail(self) -> None:

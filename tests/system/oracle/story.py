@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import Any
 
 from app.domain.event import NOT_THE_LEADS_DOING, Event
-from tests.system.oracle.commerce import Order, cart_value, orders_of
+from tests.system.oracle.commerce import Order, cart_value, orders_of, void_refunds
 from tests.system.oracle.matching import Reader, distinct
 from tests.system.oracle.past import tagged
 from tests.system.oracle.points import Scores
@@ -29,13 +29,15 @@ class Story:
 
     @cached_property
     def events(self) -> list[Event]:
-        """What the lead did itself; an order that was told again is nothing new."""
+        """What the lead did itself; an order or a refund that was told again is nothing new."""
+        void = void_refunds(self.told, self.orders) | self.repeated
+        return [event for event in self.told if event.id not in self.tags | void]
+
+    @cached_property
+    def repeated(self) -> set[str]:
+        """Ids of events that tell an order again."""
         made = {order.event.id for order in self.orders}
-        return [
-            event
-            for event in self.told
-            if event.id not in self.tags and (event.kind != "order_completed" or event.id in made)
-        ]
+        return {event.id for event in self.told if event.kind == "order_completed" and event.id not in made}
 
     @cached_property
     def journey(self) -> Journey:
@@ -62,8 +64,10 @@ class Story:
 
     @cached_property
     def cart(self) -> Any:
-        """The cart's value."""
-        return cart_value([event for event in self.told if event.id not in self.tags], self.reader)
+        """The cart's value. An order empties it whoever told it, but once."""
+        orders = [event for event in self.told if event.kind == "order_completed" and event.id not in self.repeated]
+        own = [event for event in self.told if event.kind != "order_completed" and event.id not in self.tags]
+        return cart_value(sorted([*own, *orders], key=lambda event: (event.at, event.id)), self.reader)
 
     @cached_property
     def known(self) -> bool:
