@@ -170,6 +170,12 @@ def test_its_order_converts_with_the_touches_before_it() -> None:
     assert (record["at"], record["value_minor"], path_ids(record)) == ("2026-01-01T01:00:00.000Z", 1000, ["ad"])
 
 
+def test_its_conversion_tells_the_pages_last_seen_before_it() -> None:
+    seen = [page(START, "/a"), page(START + MINUTE, "/b"), page(START + 2 * HOUR, "/c")]
+    [record] = Story(RULES).tell_each([*seen, clock(), order(START + HOUR, "o1", "10")]).conversions
+    assert (record["pages_before"], record["steps_before"]) == (["/b", "/a"], [])
+
+
 def test_a_refund_that_waited_for_it_lessens_its_conversion() -> None:
     story = Story(RULES).tell_each([refund(START + DAY, "o1", "4"), clock(), order(START, "o1", "10")])
     assert [record["value_minor"] for record in story.conversions] == [1000, 600]

@@ -103,7 +103,8 @@ class Ledger:
                 core.goal_last[goal.name] = latest
             if draft is None or self._load(draft.conversion_id) is not None:
                 continue
-            draft.pages, draft.steps = [], []
+            draft.pages = [path for path in draft.pages if core.recent_pages[path] <= fact.at]
+            draft.steps = []
             self._make(draft)
             hot.conversions.pop()  # Its fact cannot be folded again, so no folding may find it missing.
             for copy in history.each_copy(hot, self.lead.rows):
