@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -108,11 +109,11 @@ async def test_the_largest_step_is_appended_though_it_does_not_compress(new_sett
 
 @pytest.mark.differs(on="embedded", why="it takes batches of any size, whatever max.message.bytes of the topic says")
 async def test_a_batch_that_is_too_large_is_refused_and_nothing_of_it_is_there(new_settings: NewSettings) -> None:
-    settings = await new_settings(partitions=1)
+    settings = await new_settings(partitions=1, step_bytes=65_536)
     segments = topics.topics(settings).segments.name
-    async with Log(settings) as log:
+    async with Log(msgspec.structs.replace(settings, step_bytes=8 * MIB)) as log:
         with pytest.raises(MessageSizeTooLargeError):
-            await log.append(segments, 0, [row(b"%d" % n, os.urandom(MIB // 2)) for n in range(3)])
+            await log.append(segments, 0, [row(b"%d" % n, os.urandom(MIB // 2)) for n in range(6)])
         assert await log.append(segments, 0, [row(b"a")]) == 0
 
 
