@@ -11,31 +11,15 @@ from hypothesis import strategies as st
 from app.domain.facts import Fact
 from app.domain.intake import BLOCK, PREFIX, Intake, Pending
 from app.domain.message_ids import MessageIds
-from app.domain.reader import Reader
 from app.engine.program import Record
 from app.leads.commands import Advance, encode
-from app.rules import loads
 from tests.agents.test_leads_due import AT, DAY, MINUTE, TOPICS, Lane, cores, message
-from tests.domain.stories import DictRows
+from tests.domain.stories import DictRows, reader
+from tests.domain.ways import plain
 
 END = AT + 30 * DAY
 STEP_BYTES = 65_536
-SHOP = {
-    "default": Reader(
-        loads("""
-version: p1
-signals:
-  visit: {event: page_viewed, points: 1, half_life: 7d}
-scores:
-  engagement: {signals: all}
-  total: {engagement: 1}
-stages:
-  - {name: new}
-goals:
-  purchase: {event: order_completed, value: order}
-""")
-    )
-}
+SHOP = {"default": reader(plain("goals: {purchase: {event: order_completed, value: order}}\n"))}
 
 
 def restarted(lane: Lane, **changes: Any) -> Lane:

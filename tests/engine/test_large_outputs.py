@@ -6,31 +6,16 @@ import string
 from typing import Any
 
 from app import topics
-from app.domain.reader import Reader
 from app.leads.program import LeadProgram
-from app.rules import loads
+from tests.domain.stories import reader
+from tests.domain.ways import plain
 from tests.engine.broker_io import Message, publish, read_once
 from tests.engine.conftest import NewSettings
 from tests.engine.harness import Station
 
 AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 MINUTE = 60_000
-READERS = {
-    "default": Reader(
-        loads("""
-version: "1"
-signals:
-  visit: {event: page_viewed, points: 1, half_life: 7d}
-scores:
-  engagement: {signals: all}
-  total: {engagement: 1}
-stages:
-  - {name: new}
-goals:
-  purchase: {event: order_completed, value: order}
-""")
-    )
-}
+READERS = {"default": reader(plain("goals: {purchase: {event: order_completed, value: order}}\n"))}
 TOLD = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term", "gclid")
 
 
