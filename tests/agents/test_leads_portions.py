@@ -2,7 +2,6 @@
 
 import json
 import random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,19 +13,13 @@ from app.domain.message_ids import MessageIds
 from app.engine.program import Record
 from app.leads.commands import Advance, encode
 from tests.agents.test_leads_due import AT, DAY, MINUTE, TOPICS, Lane, cores, message
+from tests.agents.test_leads_waiting import restarted
 from tests.domain.stories import DictRows, reader
 from tests.domain.ways import plain
 
 END = AT + 30 * DAY
 STEP_BYTES = 65_536
 SHOP = {"default": reader(plain("goals: {purchase: {event: order_completed, value: order}}\n"))}
-
-
-def restarted(lane: Lane, **changes: Any) -> Lane:
-    again = Lane(**changes)
-    again.rows, again.told, again.wrote = lane.rows, lane.told, lane.wrote
-    again.program.opened(again.rows)
-    return again
 
 
 def arrival(number: int) -> Record:

@@ -52,7 +52,7 @@ def draft(
     order = fact.order if fact is not None and goal.pattern is not None and fact.kind == "order_completed" else None
     order_id = order.order_id if order is not None and order.named else ""
     core.goal_last[goal.name] = (core.at, event_id)
-    start = _begin_after(core, goal.name, event_id) if goal.path == "reset" else None
+    start = note_reset(core, goal.name, (core.at, event_id)) if goal.path == "reset" else None
     here = fact.path if fact is not None else ""
     pages = [path for path, at in reversed(core.recent_pages.items()) if path != here and at > core.at - goal.lookback][
         :_PAGES
@@ -76,10 +76,9 @@ def draft(
     )
 
 
-def _begin_after(core: Core, goal: str, event_id: str) -> int | None:
-    """Return the time of the goal's conversion before the one that is made now, ms, and note this one."""
+def note_reset(core: Core, goal: str, key: tuple[int, str]) -> int | None:
+    """Note a conversion of a `reset` goal by its time and event id; return the time of the one before it, ms."""
     past = core.goal_past.setdefault(goal, [])
-    key = (core.at, event_id)
     place = bisect(past, key)
     start = past[place - 1][0] if place else None
     past.insert(place, key)

@@ -1,6 +1,5 @@
 """A lead's conversions as they are told: made, revised when their path changes, lessened by refunds."""
 
-from bisect import insort
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -110,7 +109,7 @@ class Ledger:
             for copy in history.each_copy(hot, self.lead.rows):
                 copy.goal_last[goal.name] = max(fact.key, copy.goal_last.get(goal.name, fact.key))
                 if goal.path == "reset":
-                    insort(copy.goal_past.setdefault(goal.name, []), fact.key)
+                    conv.note_reset(copy, goal.name, fact.key)
         if fact.kind == "order_completed":
             self.waited(fact)
 
